@@ -1,0 +1,47 @@
+package probe
+
+import (
+	"time"
+)
+
+// A Check is one target, one kind, and how it is looked at. It is immutable once validated. Its tags are
+// its configuration; the key of the kind ("http", "tcp", "dns") selects an entry of Kinds.
+type Check struct {
+	Name     string            `yaml:"name"`
+	ID       string            `yaml:"id"` // default: the name
+	Kind     Kind              `yaml:",kind"`
+	Interval time.Duration     `yaml:"interval" default:"30s"`
+	Timeout  time.Duration     `yaml:"timeout" default:"10s"` // of one attempt
+	Overlap  bool              `yaml:"overlap" default:"false"`
+	Expect   Expect            `yaml:"expect" default:"reachable"`
+	Client   Client            `yaml:"client"`
+	Latency  LatencyObjective  `yaml:"latency"`
+	Labels   map[string]string `yaml:"labels"`
+	Enabled  bool              `yaml:"enabled" default:"true"`
+}
+
+// Client judges a slot as a client that tries again experiences it.
+type Client struct {
+	Retries int           `yaml:"retries" default:"0"`
+	After   time.Duration `yaml:"after" default:"1s"` // wait before each further attempt
+}
+
+// LatencyObjective says which latency is good. It never changes an outcome.
+type LatencyObjective struct {
+	Under time.Duration `yaml:"under"`              // zero: none
+	Of    Population    `yaml:"of" default:"valid"` // which slots the latency SLI counts
+}
+
+// A Population says which slots a latency SLI is over. Stored: never reorder.
+type Population uint8
+
+// The populations. The zero value is OfValid.
+const (
+	OfValid Population = iota // a bad slot is infinitely slow
+	OfUp                      // bad slots are left out
+)
+
+// Budget is the longest time that the attempts of one slot can take, waits between them included.
+func (c *Check) Budget() time.Duration {
+	return time.Duration(c.Client.Retries+1)*c.Timeout + time.Duration(c.Client.Retries)*c.Client.After
+}

@@ -53,5 +53,5 @@ type Effect uint8
 
 // The effects. Corrections come with a later version.
 const (
-	Maintenance Effect = iota + 1
+	InMaintenance Effect = iota + 1
 )

@@ -1,0 +1,33 @@
+#!/bin/sh
+# Runs every test. What a machine lacks is named, never left out in silence; with CI set, nothing may lack.
+set -u
+GO=${GO:-go}
+
+lacking=''
+lack() { lacking="$lacking
+  $1: $2"; }
+
+for pair in nginx:nginx-light knotd:knot named:bind9 promtool:prometheus ip:iproute2 nft:nftables; do
+	command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] ||
+		lack "${pair%%:*}" "tests with this program are skipped (Debian package ${pair#*:})"
+done
+[ "$(id -u)" = 0 ] || lack root "tests that make network namespaces or mounts are skipped"
+
+race=-race
+if ! command -v "$($GO env CC)" >/dev/null 2>&1; then
+	race=''
+	lack "a C compiler" "the race detector is off (Debian package gcc)"
+fi
+
+if [ -n "$lacking" ] && [ -n "${CI:-}" ]; then
+	echo "In CI nothing may be left out, and this machine lacks:$lacking" >&2
+	exit 1
+fi
+
+PATH="$PATH:/usr/sbin" $GO test $race -timeout 20m ./...
+status=$?
+if [ -n "$lacking" ]; then
+	echo
+	echo "Left out on this machine:$lacking"
+fi
+exit $status

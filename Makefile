@@ -1,0 +1,42 @@
+# Gaikei. On a fresh machine Go and make are enough: `make run` shows it, `make test` tests it.
+
+GO      ?= go
+BIN     := bin/gaikei
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## Build the one static binary, bin/gaikei
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $(BIN) ./cmd/gaikei
+
+.PHONY: run
+run: build ## Build and start the demo: http://127.0.0.1:8080
+	$(BIN) demo
+
+.PHONY: test
+test: ## Run every test, with the race detector where there is a C compiler
+	@GO='$(GO)' sh .ci/test.sh
+
+.PHONY: lint
+lint: ## Check format, vet and staticcheck
+	@out=$$($(GO) tool gofumpt -l .); if [ -n "$$out" ]; then echo "not formatted by gofumpt:"; echo "$$out"; exit 1; fi
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+
+.PHONY: bench
+bench: ## Run the benchmarks and print the promised ratios
+	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+
+.PHONY: fuzz
+fuzz: ## Fuzz every decoder for FUZZTIME (10s) each
+	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz.sh
+
+.PHONY: generate
+generate: ## Generate the protobuf code again (needs protoc)
+	$(GO) generate ./...

@@ -1,0 +1,26 @@
+package sli
+
+// A Series names one timeline: one check in one region.
+type Series struct {
+	Check  string // id
+	Region string
+}
+
+// A Counter tells how often something came in since the process started. It is for diagnosis only: it
+// counts arrivals, not slots, so a repeated delivery counts twice. Fields that do not apply are empty.
+type Counter struct {
+	What    string // one of the Count constants
+	Check   string // id
+	Region  string
+	Outcome string // of results
+	Reason  string // of results, and why a message was rejected
+	N       int64
+}
+
+// What a Counter counts.
+const (
+	CountResults       = "results"       // results, by check, region, outcome and reason
+	CountOffPlan       = "off_plan"      // results off the grid in force, by check and region
+	CountDisagreements = "disagreements" // slots that two probers saw differently, by check and region
+	CountRejected      = "rejected"      // messages put aside, by reason
+)

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -147,11 +148,29 @@ func (r Reason) Class() Class {
 	return ClassOwn
 }
 
-// NeedsVoucher reports whether a failure for this reason could be the prober's own network.
+// NeedsVoucher reports whether a failure for this reason could be the prober's own network. It is every
+// resolve, path and session reason, and too_slow: a body cut off by the deadline proves that the target
+// answered, but not that the silence after it was the target's.
 func (r Reason) NeedsVoucher() bool {
+	return r.unreachable() || r == TooSlow
+}
+
+// unreachable reports whether the reason is one in which a target can be unreachable.
+func (r Reason) unreachable() bool {
 	switch r.Class() {
 	case ClassResolve, ClassPath, ClassSession:
 		return true
 	}
 	return false
+}
+
+// UnmarshalText reads a reason where a configuration names ways of being unreachable: only resolve, path and
+// session reasons are allowed there. ParseReason reads all of them.
+func (r *Reason) UnmarshalText(text []byte) error {
+	found, err := ParseReason(string(text))
+	if err != nil || !found.unreachable() {
+		return errors.New(notUnreachable(string(text)))
+	}
+	*r = found
+	return nil
 }

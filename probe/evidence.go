@@ -1,0 +1,83 @@
+package probe
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+)
+
+// maxStack bounds the stack of a panic in evidence.
+const maxStack = 8 << 10
+
+// panicked makes an attempt of a panic in a kind. It is called while recovering.
+func panicked(p any) Attempt {
+	stack := debug.Stack()
+	if len(stack) > maxStack {
+		stack = stack[:maxStack]
+	}
+	return Attempt{Reason: Internal, Detail: Detail{Error: fmt.Sprintf("panic: %v\n%s", p, stack)}}
+}
+
+// evidenceOf is what a person needs to see why the attempt came to the verdict.
+func evidenceOf(v Verdict, a *Attempt) *Evidence {
+	ev := &Evidence{
+		Outcome: v.Outcome.String(), Reason: v.Reason.String(), Suspected: v.Suspected.String(),
+		Latency: a.Latency, Detail: a.Detail,
+	}
+	if a.Addr.IsValid() {
+		ev.Dialled = a.Addr.String()
+	}
+	if len(a.Spans) > 0 {
+		ev.Spans = make([]SpanDetail, len(a.Spans))
+	}
+	for i, s := range a.Spans {
+		ev.Spans[i] = SpanDetail{Phase: s.Phase.String(), Hop: s.Hop, At: s.At, For: s.For}
+	}
+	return ev
+}
+
+// An EvidenceGate says which evidence is worth sending: on a change of a check's outcome or reason, and
+// otherwise one in five minutes. The zero value is ready; it may be used by many goroutines at a time.
+// Its memory is bounded: with more checks than gateSize, some are let through more often.
+type EvidenceGate struct {
+	mu     sync.Mutex // guards what is below
+	recent map[string]passed
+	older  map[string]passed // is dropped when recent is full
+}
+
+type passed struct {
+	outcome Outcome
+	reason  Reason
+	at      time.Time
+}
+
+const (
+	evidenceEvery = 5 * time.Minute
+	gateSize      = 1 << 17
+)
+
+// Pass reports whether the evidence of a result may be sent, and remembers that it was.
+func (g *EvidenceGate) Pass(r Result, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	last, known := g.recent[r.Check]
+	if !known {
+		last = g.older[r.Check]
+	}
+	pass := last.outcome != r.Outcome || last.reason != r.Reason || now.Sub(last.at) >= evidenceEvery
+	if pass {
+		last = passed{outcome: r.Outcome, reason: r.Reason, at: now}
+	}
+	if pass || !known {
+		g.keep(r.Check, last)
+	}
+	return pass
+}
+
+func (g *EvidenceGate) keep(check string, p passed) {
+	if g.recent == nil || len(g.recent) >= gateSize {
+		g.older, g.recent = g.recent, make(map[string]passed)
+	}
+	g.recent[check] = p
+}

@@ -1,0 +1,150 @@
+package probe
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// A sighting is the proof that a region's network was alive at an instant: an attempt on another host that
+// began then and succeeded without a loss.
+type sighting struct {
+	at   time.Time
+	host string     // configured name or address; for the resolver the registrable domain that was asked for
+	addr netip.Addr // what was dialled, if anything
+}
+
+func (s sighting) same(o sighting) bool {
+	return s.host == o.host || s.addr.IsValid() && s.addr == o.addr
+}
+
+// distinct counts hosts, taking two for one if they share a name or an address, up to a limit.
+func distinct(ss []sighting, limit int) int {
+	var room [8]sighting
+	seen := room[:0]
+	for _, s := range ss {
+		if !slices.ContainsFunc(seen, s.same) {
+			seen = append(seen, s)
+		}
+		if len(seen) >= limit {
+			break
+		}
+	}
+	return len(seen)
+}
+
+// A memory keeps the sightings of the last minutes in one address family. It is bounded: a look into it
+// costs as much as the time it is over, and not as much as was seen. The zero value is empty. It is not safe
+// for concurrent use.
+type memory struct {
+	origin  time.Time // so that instants are compared on the monotonic clock
+	buckets []bucket  // by instant, round and round
+}
+
+type bucket struct {
+	number int64 // of this bucket since origin
+	seen   []sighting
+}
+
+const (
+	bucketTime  = 100 * time.Millisecond
+	bucketCount = 4096 // nearly seven minutes
+	bucketMax   = 32
+)
+
+// glimpse remembers what a check saw, unless the same host, or more than enough hosts, were seen at nearly the
+// same instant: enough is what leaves a quorum after a target's name and its address are taken out.
+func (m *memory) glimpse(s sighting, enough int) {
+	if b := m.bucket(s.at); b != nil && len(b.seen) < enough && !slices.ContainsFunc(b.seen, s.same) {
+		b.seen = append(b.seen, s)
+	}
+}
+
+// note remembers what a control saw.
+func (m *memory) note(s sighting) {
+	if b := m.bucket(s.at); b != nil && len(b.seen) < bucketMax {
+		b.seen = append(b.seen, s)
+	}
+}
+
+// bucket returns the one for an instant, emptied of what it held a round ago; nil for one long past.
+func (m *memory) bucket(at time.Time) *bucket {
+	if m.buckets == nil {
+		m.origin = at.Add(-bucketTime * bucketCount)
+		m.buckets = make([]bucket, bucketCount)
+	}
+	n := m.number(at)
+	if n <= 0 {
+		return nil
+	}
+	b := &m.buckets[n%bucketCount]
+	if n < b.number {
+		return nil
+	}
+	if n > b.number {
+		b.number, b.seen = n, b.seen[:0]
+	}
+	return b
+}
+
+func (m *memory) number(t time.Time) int64 { return int64(t.Sub(m.origin) / bucketTime) }
+
+// between returns the sightings in [from, to] of hosts other than the target, in order. Of more than the
+// memory spans it knows nothing.
+func (m *memory) between(from, to time.Time, target sighting) []sighting {
+	if m.buckets == nil {
+		return nil
+	}
+	var found []sighting
+	last := m.number(to)
+	for n := max(m.number(from), last-bucketCount+1, 0); n <= last; n++ {
+		b := &m.buckets[n%bucketCount]
+		if b.number != n {
+			continue
+		}
+		for _, s := range b.seen {
+			if !s.at.Before(from) && !s.at.After(to) && !s.same(target) {
+				found = append(found, s)
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b sighting) int { return a.at.Compare(b.at) })
+	return found
+}
+
+// A stretch asks whether every piece of a given length of an interval has a quorum of sightings. A blip of
+// our own that is longer than the piece then cannot lie in the interval.
+type stretch struct {
+	from, to time.Time // at least one piece long
+	piece    time.Duration
+}
+
+// window is a stretch of a single piece.
+func window(from time.Time, length time.Duration) stretch {
+	return stretch{from: from, to: from.Add(length), piece: length}
+}
+
+func (s stretch) covered(by []sighting, quorum int) bool {
+	within := func(from, to time.Time) bool {
+		i, _ := slices.BinarySearchFunc(by, from, func(s sighting, t time.Time) int { return s.at.Compare(t) })
+		j := i
+		for j < len(by) && !by[j].at.After(to) {
+			j++
+		}
+		return distinct(by[i:j], quorum) >= quorum
+	}
+	if !within(s.from, s.from.Add(s.piece)) {
+		return false
+	}
+	// A piece that lacks a quorum can be moved right until it begins just after a sighting, or ends at the end.
+	for i := range by {
+		from := by[i].at.Add(1)
+		if to := from.Add(s.piece); by[i].at.Before(s.from) || to.After(s.to) {
+			continue
+		}
+		if !within(from, from.Add(s.piece)) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,171 @@
+package probe
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"golang.org/x/net/publicsuffix"
+)
+
+// The times of vouching.
+const (
+	roundAfter   = time.Second            // how long an attempt waits before the first round of controls
+	roundEvery   = time.Second            // at most one round of a family in this time
+	roundLimit   = 900 * time.Millisecond // of a control's attempt: a SYN retry, after 1 s, hides a blip
+	grace        = 200 * time.Millisecond // what a busy machine may take to begin what is due
+	within       = 2 * time.Second        // how far from an instant a sighting still speaks for it
+	half         = 500 * time.Millisecond // the shortest blip of our own that a loss must not be taken for
+	verdictLimit = 10 * time.Second       // the longest wait for a verdict
+)
+
+// A claim is what must have been seen for an attempt to be believed: in one of the ways, every stretch.
+type claim struct {
+	track  track
+	target sighting // the host that cannot vouch for itself
+	ways   [][]stretch
+}
+
+// claimOf says what must have been seen of the network for an attempt that ran from s to e.
+//
+// The question is always whether one blip of our own could have made what was seen. Silence of over a second
+// takes a blip that swallowed the first packet and its repetition a second later; so it is enough that a
+// quorum was seen between the two, within roundAfter (and grace) of s, and against blips that begin later, that
+// it was seen in every two seconds from s to two seconds after e. A word from afar (a refusal, a reset,
+// NXDOMAIN) is not made by a blip; it needs a quorum within two seconds after e. A failure at once that
+// a dead interface makes too ("network unreachable") needs a quorum at once after e, for a second later a blip
+// may be over; or, where other checks look often enough, the same as a loss.
+//
+// A success that took over a second must have been seen throughout, as silence must, but for what comes after
+// its end. A success that lost a packet stands if a quorum was seen in every half second from half a second
+// before its start to its end: then no blip of half a second swallowed the packet, and the latency is the
+// target's.
+func claimOf(a *Attempt, s, e time.Time) claim {
+	c := claim{track: trackOf(a.Family), target: sighting{host: a.Host, addr: a.Addr.Addr()}}
+	if a.Reason.Class() == ClassResolve {
+		c.track, c.target = trackResolver, sighting{host: registrable(a.Host)}
+		if a.Reason == DNSNXDomain || a.Reason == DNSNoData {
+			c.track = trackRecords
+		}
+	}
+	first := window(s, roundAfter+grace)
+	throughout := func(to time.Time) stretch {
+		return stretch{from: s, to: later(to, s.Add(within)), piece: within}
+	}
+	dense := func(to time.Time) []stretch {
+		return []stretch{{from: s.Add(-half), to: to, piece: half}}
+	}
+	switch d := a.doubt(); {
+	case d == doubtLost:
+		c.ways = [][]stretch{dense(e)}
+	case d == doubtWaited:
+		c.ways = [][]stretch{{first, throughout(e)}}
+	case e.Sub(s) >= roundAfter:
+		c.ways = [][]stretch{{first, throughout(e.Add(within))}}
+	case a.Reason.fromAfar():
+		c.ways = [][]stretch{{window(e, within)}}
+	default:
+		c.ways = [][]stretch{{window(e, grace)}, dense(e.Add(half))}
+	}
+	return c
+}
+
+// fromAfar reports whether a failure that needs a voucher is somebody's word, which a dead network of ours
+// cannot have made up in passing. A resolver's SERVFAIL and a gateway's "unreachable" often are made by it.
+func (r Reason) fromAfar() bool {
+	switch r {
+	case Refused, Reset, DNSNXDomain, DNSNoData, DNSRefused:
+		return true
+	}
+	return false
+}
+
+// end is the last instant at which a sighting can still help.
+func (c *claim) end() time.Time {
+	var t time.Time
+	for _, way := range c.ways {
+		for _, s := range way {
+			t = later(t, s.to)
+		}
+	}
+	return t
+}
+
+// held reports whether one of the ways is covered.
+func (c *claim) held(m *memory, quorum int) bool {
+	for _, way := range c.ways {
+		ok := true
+		for _, s := range way {
+			ok = ok && s.covered(m.between(s.from, s.to, c.target), quorum)
+		}
+		if ok {
+			return true
+		}
+	}
+	return false
+}
+
+// witness answers for an attempt that ended at e, and waits for the rounds that can settle it: until some two
+// seconds after e, in no case over verdictLimit. When ctx ends it is Blind.
+func (c *Controls) witness(ctx context.Context, a *Attempt, e time.Time) Witness {
+	if c.none() {
+		return NoControls
+	}
+	claim := claimOf(a, a.Start, e)
+	if ok, _ := c.ask(&claim); ok {
+		return Vouched
+	}
+	ctx, cancel := context.WithDeadline(ctx, e.Add(verdictLimit))
+	defer cancel()
+	if time.Now().Before(claim.end()) {
+		c.join(ctx, claim.track)
+		defer c.leave(claim.track)
+	}
+	for {
+		ok, next := c.ask(&claim)
+		switch {
+		case ok:
+			return Vouched
+		case next == nil:
+			return Blind
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return Blind
+		}
+	}
+}
+
+// ask reports whether the claim holds, and otherwise a channel that closes with the round that may yet settle
+// it; nil if none can.
+func (c *Controls) ask(claim *claim) (bool, <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if claim.held(&c.seen[claim.track], c.quorums[claim.track.round()]) {
+		return true, nil
+	}
+	r := &c.rounds[claim.track.round()]
+	end := claim.end()
+	if r.running > 0 && !r.last.After(end) || time.Now().Before(end) {
+		return false, r.ended
+	}
+	return false, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// registrable is the domain that somebody registered a name in: a resolver that knows one of them says
+// nothing about another. A name that is a public suffix itself, such as "localhost", is its own.
+func registrable(name string) string {
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	if domain, err := publicsuffix.EffectiveTLDPlusOne(name); err == nil {
+		return domain
+	}
+	return name
+}

@@ -1,5 +1,7 @@
 package sli
 
+import "fmt"
+
 // An Outcome is what a slot came to. The six stored values are those of the prober's outcomes; the zero
 // value is "no data": due, and nothing ever arrived. Stored: never reorder.
 type Outcome uint8
@@ -16,6 +18,30 @@ const (
 	numOutcomes
 )
 
+var outcomeNames = [numOutcomes]string{
+	"no_data", "up", "down", "expected_unreachable", "unexpected", "inconclusive", "missed",
+}
+
+// String returns the outcome's stable name.
+func (o Outcome) String() string {
+	if o < numOutcomes {
+		return outcomeNames[o]
+	}
+	return fmt.Sprintf("outcome(%d)", uint8(o))
+}
+
+// Verdict is what the outcome alone says about the target. An outcome that this version does not know says
+// nothing.
+func (o Outcome) Verdict() Verdict {
+	switch o {
+	case Up, ExpectedUnreachable:
+		return Good
+	case Down, Unexpected:
+		return Bad
+	}
+	return None
+}
+
 // A Slot is one due slot as it was observed.
 type Slot struct {
 	At        int64 // Unix ms
@@ -27,31 +53,3 @@ type Slot struct {
 	Unvouched bool
 	Attempts  int
 }
-
-// An Index is a quantised latency: the DDSketch index i = ⌈ln x ÷ ln γ⌉ of x seconds, γ = 101/99, standing
-// for the value 2γⁱ/(γ+1), within 1 % of x.
-type Index int16
-
-// NoLatency marks the absence of a latency.
-const NoLatency Index = -1 << 15
-
-// A Grid segment says that slots are due at the instants ≡ Offset modulo Interval within [From, To). From is
-// a slot. To is the first instant at which another grid, or none, is in force; math.MaxInt64 while it lasts.
-type Segment struct {
-	From, To         int64 // Unix ms
-	Interval, Offset int64 // ms
-}
-
-// A Span is an interval of time [From, To) that changes how slots in it count.
-type Span struct {
-	From, To int64
-	Effect   Effect
-}
-
-// An Effect is what a Span does to the slots in it.
-type Effect uint8
-
-// The effects. Corrections come with a later version.
-const (
-	InMaintenance Effect = iota + 1
-)

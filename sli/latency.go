@@ -1,0 +1,120 @@
+package sli
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+)
+
+// An Index is a quantised latency: the DDSketch index i = ⌈ln x ÷ ln γ⌉ of x seconds, γ = 101/99, standing
+// for the value 2γⁱ/(γ+1), within 1 % of x.
+//
+// Source: Masson, Rim, Lee, "DDSketch: a fast and fully-mergeable quantile sketch with relative-error
+// guarantees", VLDB 2019, section 2.1.
+type Index int16
+
+// NoLatency marks the absence of a latency.
+const NoLatency Index = -1 << 15
+
+const gamma = 101.0 / 99.0
+
+// Seconds is the value that stands for every latency of this index; NaN for NoLatency.
+func (i Index) Seconds() float64 {
+	if i == NoLatency {
+		return math.NaN()
+	}
+	return 2 * math.Pow(gamma, float64(i)) / (gamma + 1)
+}
+
+// latencies are those of the slots that were expected reachable and have a verdict: a histogram over the
+// index, weighed by cells, of the up ones, and how much was down.
+type latencies struct {
+	base         Index   // the index of bins[0]
+	bins         []int64 // ms
+	up, down     int64   // slots
+	upMS, downMS int64
+	underUp      int64 // ms of up slots under their threshold
+}
+
+// add counts an up or down slot. An up slot without a latency is in no latency figure; probers send none.
+func (l *latencies) add(s *Slot) {
+	if s.Outcome == Down {
+		l.down++
+		l.downMS += s.Cell
+		return
+	}
+	if s.Latency == NoLatency {
+		return
+	}
+	l.up++
+	l.upMS += s.Cell
+	if s.Under {
+		l.underUp += s.Cell
+	}
+	l.cover(s.Latency, s.Latency)
+	l.bins[s.Latency-l.base] += s.Cell
+}
+
+// cover makes room for the bins lo to hi.
+func (l *latencies) cover(lo, hi Index) {
+	end := int(l.base) + len(l.bins)
+	if len(l.bins) > 0 && lo >= l.base && int(hi) < end {
+		return
+	}
+	first, last := int(lo), int(hi)+1
+	if len(l.bins) > 0 {
+		first, last = min(first, int(l.base)), max(last, end)
+	}
+	const slack = 16 // latencies drift: do not grow by one bin a time
+	first = max(first-slack, int(NoLatency))
+	grown := make([]int64, last+slack-first)
+	copy(grown[max(0, int(l.base)-first):], l.bins)
+	l.base, l.bins = Index(first), grown
+}
+
+func (l *latencies) merge(o *latencies) {
+	l.up += o.up
+	l.down += o.down
+	l.upMS += o.upMS
+	l.downMS += o.downMS
+	l.underUp += o.underUp
+	if len(o.bins) == 0 {
+		return
+	}
+	l.cover(o.base, Index(min(int(o.base)+len(o.bins)-1, math.MaxInt16)))
+	for i, ms := range o.bins {
+		if ms != 0 {
+			l.bins[int(o.base)-int(l.base)+i] += ms
+		}
+	}
+}
+
+// at returns the ms of up slots at an index.
+func (l *latencies) at(i int) int64 {
+	if i < int(l.base) || i >= int(l.base)+len(l.bins) {
+		return 0
+	}
+	return l.bins[i-int(l.base)]
+}
+
+// MarshalJSON writes a plain number, or the string "+Inf", which JSON has no number for.
+func (v Value) MarshalJSON() ([]byte, error) {
+	if math.IsInf(float64(v), 1) {
+		return []byte(`"+Inf"`), nil
+	}
+	return json.Marshal(float64(v))
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (v *Value) UnmarshalJSON(b []byte) error {
+	if string(b) == `"+Inf"` {
+		*v = Value(math.Inf(1))
+		return nil
+	}
+	var f float64
+	if err := json.Unmarshal(b, &f); err != nil {
+		return fmt.Errorf("seconds %s: want a number or \"+Inf\"", b)
+	}
+	*v = Value(f)
+	return nil
+}

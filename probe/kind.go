@@ -51,4 +51,6 @@ type World struct {
 	Secret func(scheme, name string) (string, error)
 	// UserAgent is sent by HTTP checks that set none; empty means "Gaikei".
 	UserAgent string
+	// Verbose makes kinds fill in the whole Detail of successful attempts too, for a person who looks on.
+	Verbose bool
 }

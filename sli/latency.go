@@ -52,23 +52,25 @@ func (l *latencies) add(s *Slot) {
 		l.underUp += s.Cell
 	}
 	l.cover(s.Latency, s.Latency)
-	l.bins[s.Latency-l.base] += s.Cell
+	l.bins[int(s.Latency)-int(l.base)] += s.Cell
 }
 
 // cover makes room for the bins lo to hi.
 func (l *latencies) cover(lo, hi Index) {
-	end := int(l.base) + len(l.bins)
-	if len(l.bins) > 0 && lo >= l.base && int(hi) < end {
-		return
-	}
-	first, last := int(lo), int(hi)+1
-	if len(l.bins) > 0 {
-		first, last = min(first, int(l.base)), max(last, end)
-	}
 	const slack = 16 // latencies drift: do not grow by one bin a time
+	first, last := int(lo), int(hi)
+	if len(l.bins) > 0 {
+		base, top := int(l.base), int(l.base)+len(l.bins)-1
+		if first >= base && last <= top {
+			return
+		}
+		first, last = min(first, base), max(last, top)
+	}
 	first = max(first-slack, int(NoLatency))
-	grown := make([]int64, last+slack-first)
-	copy(grown[max(0, int(l.base)-first):], l.bins)
+	grown := make([]int64, last+slack-first+1)
+	if len(l.bins) > 0 {
+		copy(grown[int(l.base)-first:], l.bins)
+	}
 	l.base, l.bins = Index(first), grown
 }
 

@@ -1,0 +1,212 @@
+package sli_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// A vector is a file of testdata; its README says what the fields mean.
+type vector struct {
+	Format        string `json:"format"`
+	About         string `json:"about"`
+	Check         string `json:"check"`
+	BudgetSeconds int64  `json:"budget_seconds"`
+	Latency       struct {
+		UnderSeconds float64 `json:"under_seconds"`
+		Of           string  `json:"of"`
+	} `json:"latency"`
+	Regions     []scriptedRegion   `json:"regions"`
+	Maintenance []scriptedInterval `json:"maintenance"`
+	Questions   []question         `json:"questions"`
+}
+
+type scriptedRegion struct {
+	Region string  `json:"region"`
+	Weight float64 `json:"weight"`
+	Epochs []struct {
+		Prober   string    `json:"prober"`
+		From     time.Time `json:"from"`
+		Interval int64     `json:"interval_ms"`
+		Offset   int64     `json:"offset_ms"`
+	} `json:"epochs"`
+	Script []scriptedRun `json:"script"`
+}
+
+type scriptedRun struct {
+	From      time.Time `json:"from"`
+	Count     int       `json:"count"`
+	Outcome   string    `json:"outcome"`
+	Reason    string    `json:"reason"`
+	Latency   float64   `json:"latency_seconds"`
+	Unvouched bool      `json:"unvouched"`
+	Received  time.Time `json:"received"`
+}
+
+type scriptedInterval struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
+type question struct {
+	Now           time.Time       `json:"now"`
+	From          time.Time       `json:"from"`
+	To            time.Time       `json:"to"`
+	WindowSeconds int64           `json:"window_seconds"`
+	Expect        json.RawMessage `json:"expect"`
+}
+
+type answer struct {
+	Regions []sli.Report       `json:"regions"`
+	Pooled  sli.Report         `json:"pooled"`
+	Probers []sli.ProberReport `json:"probers"`
+}
+
+func TestVectors(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.json")
+	if err != nil || len(files) < 12 {
+		t.Fatalf("want at least 12 vectors, got %d (%v)", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			v := readVector(t, file)
+			for i, q := range v.Questions {
+				got, err := json.Marshal(v.answer(t, q))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(tree(t, q.Expect), tree(t, got), nearly()); diff != "" {
+					t.Errorf("question %d (-want +got):\n%s", i, diff)
+				}
+			}
+		})
+	}
+}
+
+func readVector(t *testing.T, file string) *vector {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	var v vector
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	if v.Format != "gaikei-sli-vector/1" || len(v.Questions) == 0 {
+		t.Fatalf("format %q with %d questions", v.Format, len(v.Questions))
+	}
+	return &v
+}
+
+func (v *vector) answer(t *testing.T, q question) answer {
+	t.Helper()
+	query := sli.Query{From: q.From, To: q.To, Window: time.Duration(q.WindowSeconds) * time.Second}
+	w, err := query.Resolve(sli.AsOf(q.Now, time.Duration(v.BudgetSeconds)*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a answer
+	var parts []sli.Part
+	for _, r := range v.Regions {
+		tally := v.tally(t, &r, q.Now, w)
+		parts = append(parts, sli.Part{Region: r.Region, Weight: r.Weight, Tally: tally})
+		a.Regions = append(a.Regions, sli.RegionReport(w, v.subject(r.Region), tally))
+		a.Probers = append(a.Probers, sli.NewProberReport(w, r.Region, []*sli.Tally{tally}))
+	}
+	a.Pooled = sli.Pooled(w, v.subject(""), parts)
+	return a
+}
+
+func (v *vector) subject(region string) sli.Subject {
+	under := time.Duration(math.Round(v.Latency.UnderSeconds * 1e9))
+	return sli.Subject{Check: v.Check, Region: region, Under: under, Of: v.Latency.Of}
+}
+
+func (v *vector) tally(t *testing.T, r *scriptedRegion, now time.Time, w sli.Window) *sli.Tally {
+	t.Helper()
+	var spans []sli.Span
+	for _, m := range v.Maintenance {
+		spans = append(spans, sli.Span{From: m.From.UnixMilli(), To: m.To.UnixMilli(), Effect: sli.InMaintenance})
+	}
+	slots := slices.DeleteFunc(v.play(t, r, now), func(s sli.Slot) bool { return s.At < w.From || s.At >= w.To })
+	var tally sli.Tally
+	tally.AddAll(slices.Values(slots), spans)
+	return &tally
+}
+
+// play returns all due slots of a region from the day before the script to the day after, as known at now.
+func (v *vector) play(t *testing.T, r *scriptedRegion, now time.Time) []sli.Slot {
+	t.Helper()
+	var epochs []sli.Epoch
+	for _, e := range r.Epochs {
+		epochs = append(epochs, sli.Epoch{Prober: e.Prober, From: e.From.UnixMilli(), Interval: e.Interval, Offset: e.Offset})
+	}
+	day := r.Epochs[0].From.Truncate(24 * time.Hour)
+	var slots []sli.Slot
+	for at, cell := range sli.Due(sli.Timetable(epochs), day.Add(-24*time.Hour).UnixMilli(), day.Add(48*time.Hour).UnixMilli()) {
+		slots = append(slots, sli.Slot{At: at, Cell: cell, Latency: sli.NoLatency})
+	}
+	for _, run := range r.Script {
+		if run.Received.After(now) {
+			continue
+		}
+		first := slices.IndexFunc(slots, func(s sli.Slot) bool { return s.At == run.From.UnixMilli() })
+		if first < 0 {
+			t.Fatalf("no slot is due at %v", run.From)
+		}
+		for i := range run.Count {
+			v.see(&slots[first+i], &run)
+		}
+	}
+	return slots
+}
+
+func (v *vector) see(s *sli.Slot, run *scriptedRun) {
+	s.Outcome, s.Reason, s.Unvouched = outcomeNamed(run.Outcome), run.Reason, run.Unvouched
+	if s.Outcome == sli.Up {
+		s.Latency, s.Under = indexOf(run.Latency), run.Latency < v.Latency.UnderSeconds
+	}
+}
+
+func outcomeNamed(name string) sli.Outcome {
+	for o := sli.Up; o <= sli.Missed; o++ {
+		if o.String() == name {
+			return o
+		}
+	}
+	panic("no outcome is called " + name)
+}
+
+// indexOf quantises x seconds by the formula of the documentation.
+func indexOf(x float64) sli.Index {
+	return sli.Index(math.Ceil(math.Log(x) / math.Log(101.0/99.0)))
+}
+
+// tree is a JSON text as maps, slices, strings and numbers.
+func tree(t *testing.T, text []byte) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// nearly lets floating-point operations be in any order: equal to 1 part in 10¹².
+func nearly() cmp.Option {
+	return cmp.Comparer(func(a, b float64) bool {
+		return a == b || math.Abs(a-b) <= 1e-12*max(math.Abs(a), math.Abs(b))
+	})
+}

@@ -84,6 +84,9 @@ type Attempt struct {
 	// retransmissions, repeated UDP queries), where the system tells; a success after a loss is partly the
 	// path's latency.
 	Lost int
+	// Pending: something of ours was still unacknowledged when the attempt ended, where the system tells. A loss
+	// that was made good only cost time; one that is pending is what the failure is about.
+	Pending bool
 	// Detail is what a person needs to see why.
 	Detail Detail
 }

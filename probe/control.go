@@ -82,7 +82,7 @@ func NewControls(o ControlOptions) *Controls {
 	if c.world == nil {
 		c.world = new(World)
 	}
-	c.resolve = resolvesBy(c.world)
+	c.resolve = c.world.resolverAnswers
 	for _, k := range o.Targets {
 		t := k.Target()
 		family := trackOf(t.family())

@@ -136,6 +136,16 @@ func (a *Attempt) doubt() doubt {
 	return noDoubt
 }
 
+// delayed reports whether a failure at the deadline followed a loss that was made good: without the loss the
+// target might have answered in time. Over UDP a repeated query is part of every silence.
+func (a *Attempt) delayed() bool {
+	switch {
+	case a.Reason == TooSlow, a.Reason == ResponseTimeout && !a.Datagram:
+		return a.Lost > 0 && !a.Pending || a.slowConnect()
+	}
+	return false
+}
+
 func (a *Attempt) slowConnect() bool {
 	if a.Latency < retransmitted {
 		return false

@@ -153,6 +153,12 @@ func (c *Controls) conclude(t track) {
 			k.failing, k.reason, k.err = true, Timeout, fmt.Sprintf("no answer within %v", roundLimit)
 		}
 	}
+	if !slices.ContainsFunc(c.lists[t], func(k *control) bool { return !k.succeeded.Before(r.last) }) {
+		c.seen[t].noteBlind(r.last)
+		if t == trackResolver {
+			c.seen[trackRecords].noteBlind(r.last)
+		}
+	}
 	sees := c.sees(t, r.last)
 	if !sees && r.blind.IsZero() {
 		r.blind = r.last
@@ -186,7 +192,7 @@ func (c *Controls) question(ctx context.Context, t track, k *control) {
 	if a.Lost > 0 {
 		return
 	}
-	s := sighting{at: at, host: a.Host, addr: a.Addr.Addr()}
+	s := sighting{at: at, host: a.Host, addr: a.Addr.Addr(), control: true}
 	c.seen[t].note(s)
 	if records {
 		c.seen[trackRecords].note(s)

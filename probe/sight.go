@@ -12,6 +12,8 @@ type sighting struct {
 	at   time.Time
 	host string     // configured name or address; for the resolver the registrable domain that was asked for
 	addr netip.Addr // what was dialled, if anything
+	// control: it was a control that saw, in a round.
+	control bool
 }
 
 func (s sighting) same(o sighting) bool {
@@ -39,6 +41,8 @@ func distinct(ss []sighting, limit int) int {
 type memory struct {
 	origin  time.Time // so that instants are compared on the monotonic clock
 	buckets []bucket  // by instant, round and round
+	// blind has the instants at which all controls were asked and none answered, in order.
+	blind []time.Time
 }
 
 type bucket struct {
@@ -50,6 +54,7 @@ const (
 	bucketTime  = 100 * time.Millisecond
 	bucketCount = 4096 // nearly seven minutes
 	bucketMax   = 32
+	blindCount  = 1024
 )
 
 // glimpse remembers what a check saw, unless the same host, or more than enough hosts, were seen at nearly the
@@ -65,6 +70,14 @@ func (m *memory) note(s sighting) {
 	if b := m.bucket(s.at); b != nil && len(b.seen) < bucketMax {
 		b.seen = append(b.seen, s)
 	}
+}
+
+// noteBlind remembers a round without any success.
+func (m *memory) noteBlind(at time.Time) {
+	if len(m.blind) == blindCount {
+		m.blind = slices.Delete(m.blind, 0, blindCount/2)
+	}
+	m.blind = append(m.blind, at)
 }
 
 // bucket returns the one for an instant, emptied of what it held a round ago; nil for one long past.
@@ -117,6 +130,8 @@ func (m *memory) between(from, to time.Time, target sighting) []sighting {
 type stretch struct {
 	from, to time.Time // at least one piece long
 	piece    time.Duration
+	controls bool      // only sightings of controls count
+	clear    time.Time // nor may there be a blind instant from here on; zero: from
 }
 
 // window is a stretch of a single piece.
@@ -124,27 +139,57 @@ func window(from time.Time, length time.Duration) stretch {
 	return stretch{from: from, to: from.Add(length), piece: length}
 }
 
-func (s stretch) covered(by []sighting, quorum int) bool {
-	within := func(from, to time.Time) bool {
-		i, _ := slices.BinarySearchFunc(by, from, func(s sighting, t time.Time) int { return s.at.Compare(t) })
-		j := i
-		for j < len(by) && !by[j].at.After(to) {
-			j++
-		}
-		return distinct(by[i:j], quorum) >= quorum
+// covered answers a stretch. An instant in it at which no control answered spoils it, unless checks saw a
+// quorum just before and just after: then it was the controls.
+func (m *memory) covered(s stretch, target sighting, quorum int) bool {
+	by := m.between(s.from, s.to, target)
+	if s.controls {
+		by = slices.DeleteFunc(by, func(s sighting) bool { return !s.control })
 	}
-	if !within(s.from, s.from.Add(s.piece)) {
+	if !s.covered(by, quorum) {
+		return false
+	}
+	clear := s.from
+	if !s.clear.IsZero() {
+		clear = s.clear
+	}
+	i, _ := slices.BinarySearchFunc(m.blind, clear, time.Time.Compare)
+	for ; i < len(m.blind) && !m.blind[i].After(s.to); i++ {
+		before, after := window(m.blind[i].Add(-half/2), half/2), window(m.blind[i], half/2)
+		for _, w := range []stretch{before, after} {
+			if distinct(m.between(w.from, w.to, target), quorum) < quorum {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// covered answers from sightings in order.
+func (s stretch) covered(by []sighting, quorum int) bool {
+	if !seenIn(by, s.from, s.from.Add(s.piece), quorum) {
 		return false
 	}
 	// A piece that lacks a quorum can be moved right until it begins just after a sighting, or ends at the end.
 	for i := range by {
 		from := by[i].at.Add(1)
-		if to := from.Add(s.piece); by[i].at.Before(s.from) || to.After(s.to) {
-			continue
-		}
-		if !within(from, from.Add(s.piece)) {
+		to := from.Add(s.piece)
+		if !to.After(s.to) && !seenIn(by[i:], from, to, quorum) {
 			return false
 		}
 	}
 	return true
+}
+
+// seenIn reports whether a quorum lies in [from, to], of sightings in order.
+func seenIn(by []sighting, from, to time.Time, quorum int) bool {
+	i := 0
+	for i < len(by) && by[i].at.Before(from) {
+		i++
+	}
+	j := i
+	for j < len(by) && !by[j].at.After(to) {
+		j++
+	}
+	return distinct(by[i:j], quorum) >= quorum
 }

@@ -14,6 +14,7 @@ const (
 	roundEvery   = time.Second            // at most one round of a family in this time
 	roundLimit   = 900 * time.Millisecond // of a control's attempt: a SYN retry, after 1 s, hides a blip
 	grace        = 200 * time.Millisecond // what a busy machine may take to begin what is due
+	atOnce       = 50 * time.Millisecond  // how soon after a failure a round must begin to speak for its instant
 	within       = 2 * time.Second        // how far from an instant a sighting still speaks for it
 	half         = 500 * time.Millisecond // the shortest blip of our own that a loss must not be taken for
 	verdictLimit = 10 * time.Second       // the longest wait for a verdict
@@ -33,13 +34,17 @@ type claim struct {
 // quorum was seen between the two, within roundAfter (and grace) of s, and against blips that begin later, that
 // it was seen in every two seconds from s to two seconds after e. A word from afar (a refusal, a reset,
 // NXDOMAIN) is not made by a blip; it needs a quorum within two seconds after e. A failure at once that
-// a dead interface makes too ("network unreachable") needs a quorum at once after e, for a second later a blip
-// may be over; or, where other checks look often enough, the same as a loss.
+// a dead interface makes too ("network unreachable") needs a round that begins at once after e, and none
+// before it that was blind, for a little later a blip may be over; or, where other checks look often enough,
+// the same as a loss.
 //
 // A success that took over a second must have been seen throughout, as silence must, but for what comes after
 // its end. A success that lost a packet stands if a quorum was seen in every half second from half a second
 // before its start to its end: then no blip of half a second swallowed the packet, and the latency is the
-// target's.
+// target's. So must a failure at the deadline be seen whose time a loss had used up before.
+//
+// What no claim can know: that an answer was lost on its way to us, and repeated, in a blip that falls between
+// two rounds, or within the first second.
 func claimOf(a *Attempt, s, e time.Time) claim {
 	c := claim{track: trackOf(a.Family), target: sighting{host: a.Host, addr: a.Addr.Addr()}}
 	if a.Reason.Class() == ClassResolve {
@@ -60,12 +65,16 @@ func claimOf(a *Attempt, s, e time.Time) claim {
 		c.ways = [][]stretch{dense(e)}
 	case d == doubtWaited:
 		c.ways = [][]stretch{{first, throughout(e)}}
+	case a.delayed():
+		c.ways = [][]stretch{append(dense(e), first, throughout(e.Add(within)))}
 	case e.Sub(s) >= roundAfter:
 		c.ways = [][]stretch{{first, throughout(e.Add(within))}}
 	case a.Reason.fromAfar():
 		c.ways = [][]stretch{{window(e, within)}}
 	default:
-		c.ways = [][]stretch{{window(e, grace)}, dense(e.Add(half))}
+		now := window(e, atOnce)
+		now.controls, now.clear = true, s.Add(-roundEvery-grace)
+		c.ways = [][]stretch{{now}, dense(e.Add(half))}
 	}
 	return c
 }
@@ -96,7 +105,7 @@ func (c *claim) held(m *memory, quorum int) bool {
 	for _, way := range c.ways {
 		ok := true
 		for _, s := range way {
-			ok = ok && s.covered(m.between(s.from, s.to, c.target), quorum)
+			ok = ok && m.covered(s, c.target, quorum)
 		}
 		if ok {
 			return true

@@ -1,6 +1,8 @@
 package probe
 
 import (
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -40,6 +42,26 @@ const (
 	OfValid Population = iota // a bad slot is infinitely slow
 	OfUp                      // bad slots are left out
 )
+
+var populationNames = [...]string{OfValid: "valid", OfUp: "up"}
+
+// String returns the population's stable name.
+func (p Population) String() string {
+	if int(p) < len(populationNames) {
+		return populationNames[p]
+	}
+	return fmt.Sprintf("population(%d)", uint8(p))
+}
+
+// UnmarshalText reads what String writes.
+func (p *Population) UnmarshalText(text []byte) error {
+	i := slices.Index(populationNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("found %q, wanted valid (a bad slot is infinitely slow) or up (bad slots are left out)", text)
+	}
+	*p = Population(i)
+	return nil
+}
 
 // Budget is the longest time that the attempts of one slot can take, waits between them included.
 func (c *Check) Budget() time.Duration {

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,7 +22,7 @@ type site struct {
 	net    *blip
 	rtt    time.Duration
 	think  time.Duration // between request and answer
-	hidden *int          // counts lost answers, which the prober cannot know of
+	hidden *atomic.Int64 // counts lost answers, which the prober cannot know of
 }
 
 // deliver sends a packet again and again until it, and the word that it came, both cross. It returns how often
@@ -57,7 +58,7 @@ func (s *site) tcp(ctx context.Context) Attempt {
 		return Attempt{Reason: ResponseTimeout, Lost: lost, Pending: !ok}
 	}
 	again, ok = s.deliver(ctx, segmentTimes)
-	*s.hidden += again
+	s.hidden.Add(int64(again))
 	if !ok {
 		return Attempt{Reason: ResponseTimeout, Lost: lost}
 	}
@@ -106,16 +107,16 @@ type scene struct {
 const sceneRTT = 20 * time.Millisecond
 
 // play runs a scene in a region with two controls. hidden counts answers that were lost on their way.
-func (sc scene) play(t *testing.T) (r Result, ev *Evidence, hidden int) {
+func (sc scene) play(t *testing.T) (r Result, ev *Evidence, hidden int64) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now().Add(10 * time.Second)
 		net := &blip{from: start.Add(sc.begins), to: start.Add(sc.begins + sc.lasts)}
-		kind := func(address string, think time.Duration, hidden *int) Kind {
+		kind := func(address string, think time.Duration, hidden *atomic.Int64) Kind {
 			s := &site{net: net, rtt: sceneRTT, think: think, hidden: hidden}
 			do := map[string]func(context.Context) Attempt{"tcp": s.tcp, "udp": s.udp, "down": s.down}[sc.kind]
 			return &fake{target: host(address), do: do}
 		}
-		var ignored int
+		var ignored, answers atomic.Int64
 		c := NewControls(ControlOptions{Targets: []Kind{kind("192.0.2.1", 0, &ignored), kind("192.0.2.2", 0, &ignored)}})
 		l := NewLooker(nil, c, "here")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -123,7 +124,7 @@ func (sc scene) play(t *testing.T) (r Result, ev *Evidence, hidden int) {
 			if !sc.busy {
 				break
 			}
-			other := kind(fmt.Sprintf("198.51.100.%d", i+1), 0, new(int))
+			other := kind(fmt.Sprintf("198.51.100.%d", i+1), 0, &ignored)
 			go func() {
 				for pause(ctx, time.Duration(i)*100*time.Millisecond); ctx.Err() == nil; pause(ctx, 2*time.Second) {
 					lookNow(ctx, l, checkOf(other, 2*time.Second))
@@ -131,9 +132,10 @@ func (sc scene) play(t *testing.T) (r Result, ev *Evidence, hidden int) {
 			}()
 		}
 		time.Sleep(time.Until(start))
-		r, ev = lookNow(ctx, l, checkOf(kind("203.0.113.1", sc.think, &hidden), sc.timeout))
+		r, ev = lookNow(ctx, l, checkOf(kind("203.0.113.1", sc.think, &answers), sc.timeout))
 		cancel()
 		time.Sleep(15 * time.Second) // let everything end
+		hidden = answers.Load()
 	})
 	return r, ev, hidden
 }

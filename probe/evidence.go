@@ -3,20 +3,19 @@ package probe
 import (
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 )
 
-// maxStack bounds the stack of a panic in evidence.
+// maxStack bounds the text of a panic in evidence.
 const maxStack = 8 << 10
 
 // panicked makes an attempt of a panic in a kind. It is called while recovering.
 func panicked(p any) Attempt {
-	stack := debug.Stack()
-	if len(stack) > maxStack {
-		stack = stack[:maxStack]
-	}
-	return Attempt{Reason: Internal, Detail: Detail{Error: fmt.Sprintf("panic: %v\n%s", p, stack)}}
+	what := fmt.Sprint(p)
+	text := fmt.Sprintf("panic: %s\n%s", what[:min(len(what), maxStack/4)], debug.Stack())
+	return Attempt{Reason: Internal, Detail: Detail{Error: strings.ToValidUTF8(text[:min(len(text), maxStack)], "?")}}
 }
 
 // evidenceOf is what a person needs to see why the attempt came to the verdict.

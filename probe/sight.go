@@ -172,7 +172,7 @@ func (s stretch) covered(by []sighting, quorum int) bool {
 	}
 	// A piece that lacks a quorum can be moved right until it begins just after a sighting, or ends at the end.
 	for i := range by {
-		from := by[i].at.Add(1)
+		from := later(by[i].at.Add(1), s.from)
 		to := from.Add(s.piece)
 		if !to.After(s.to) && !seenIn(by[i:], from, to, quorum) {
 			return false

@@ -24,15 +24,6 @@ type lookup struct {
 	answered bool
 }
 
-// lookup finds the addresses of host in one family, by the system's resolver: the hosts file first, then
-// the servers of resolv.conf. Names are taken as absolute; search domains do not apply, or what is probed
-// would depend on the machine. A literal address is returned as it is and never touches the resolver. It
-// returns within the context and is safe for concurrent use.
-func (w *World) lookup(ctx context.Context, host string, f Family) ([]netip.Addr, Reason, error) {
-	l := w.ask(ctx, host, f)
-	return l.addrs, l.reason, l.err
-}
-
 // resolverAnswers asks the system's resolver for name, which should be one that no cache holds. answered:
 // the resolver had a word about it (NXDOMAIN and no data count; SERVFAIL, REFUSED, silence and the hosts
 // file do not). positive: it moreover has IPv4 addresses.
@@ -41,37 +32,64 @@ func (w *World) resolverAnswers(ctx context.Context, name string) (answered, pos
 	return l.answered, l.answered && len(l.addrs) > 0
 }
 
+// ask finds the addresses of host in one family, by the system's resolver: the hosts file first, then the
+// servers of resolv.conf. Names are taken as absolute; search domains do not apply, or what is probed would
+// depend on the machine. A literal address is returned as it is and never touches the resolver. It returns
+// within the context and is safe for concurrent use.
 func (w *World) ask(ctx context.Context, host string, f Family) lookup {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return literal(ip, f)
-	}
-	if !strings.HasSuffix(host, ".") {
-		host += "."
 	}
 	network := "ip4"
 	if f == IPv6 {
 		network = "ip6"
 	}
+	if addrs := hostsFile(ctx, network, host); len(addrs) > 0 {
+		return lookup{addrs: addrs}
+	}
 	watch := resolverWatch{world: w}
 	// A resolver of its own for each question: a shared one would merge concurrent questions, and what was
 	// seen on the wire could no longer be told apart.
 	r := net.Resolver{PreferGo: true, Dial: watch.dial}
-	addrs, err := r.LookupNetIP(ctx, network, host)
+	addrs, err := r.LookupNetIP(ctx, network, strings.TrimSuffix(host, ".")+".")
 	seen := watch.close()
 	l := lookup{lost: seen.lost, answered: seen.replied && (seen.rcode == rcodeSuccess || seen.rcode == rcodeNameError)}
 	if err == nil && len(addrs) > 0 {
-		for i, a := range addrs {
-			addrs[i] = a.Unmap()
-		}
-		l.addrs = addrs
+		l.addrs = unmapped(addrs)
 		return l
 	}
 	if err == nil {
 		err = errors.New("no addresses")
 	}
 	l.reason = seen.reason(ctx)
+	if _, found := errors.AsType[*net.AddrError](err); found && !seen.replied {
+		l.reason = DNSNoData // the hosts file has the name, with addresses of the other family
+	}
 	l.err = fmt.Errorf("resolve %s (IPv%d): %w", strings.TrimSuffix(host, "."), f, err)
 	return l
+}
+
+// hostsFile looks up a name without dots in the hosts file only. net.Resolver finds such a name there only
+// as it is, without the root dot, and would then also try it in the search domains.
+func hostsFile(ctx context.Context, network, host string) []netip.Addr {
+	if strings.Contains(host, ".") {
+		return nil
+	}
+	r := net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) { return nil, errHostsOnly }}
+	addrs, err := r.LookupNetIP(ctx, network, host)
+	if err != nil {
+		return nil
+	}
+	return unmapped(addrs)
+}
+
+var errHostsOnly = errors.New("only the hosts file is asked")
+
+func unmapped(addrs []netip.Addr) []netip.Addr {
+	for i, a := range addrs {
+		addrs[i] = a.Unmap()
+	}
+	return addrs
 }
 
 func literal(ip netip.Addr, f Family) lookup {

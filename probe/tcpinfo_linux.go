@@ -7,25 +7,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// retransmits returns how many segments of ours the kernel sent again on a TCP connection, SYNs included.
-// It is zero for every other connection, and for one that is closed already.
-func retransmits(c net.Conn) int {
+// tcpInfoOf asks the kernel. It is zero for what is no open TCP connection.
+func tcpInfoOf(c net.Conn) (t tcpInfo) {
 	if _, udp := c.(*net.UDPConn); udp {
-		return 0
+		return t
 	}
 	sc, ok := c.(syscall.Conn)
 	if !ok {
-		return 0
+		return t
 	}
 	raw, err := sc.SyscallConn()
 	if err != nil {
-		return 0
+		return t
 	}
-	total := 0
 	_ = raw.Control(func(fd uintptr) {
 		if info, err := unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-			total = int(info.Total_retrans)
+			t = tcpInfo{lost: int(info.Total_retrans), pending: info.Unacked > 0}
 		}
 	})
-	return total
+	return t
 }

@@ -4,5 +4,5 @@ package probe
 
 import "net"
 
-// retransmits is zero: this system does not tell.
-func retransmits(net.Conn) int { return 0 }
+// tcpInfoOf is zero: this system does not tell.
+func tcpInfoOf(net.Conn) tcpInfo { return tcpInfo{} }

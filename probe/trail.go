@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -69,7 +70,7 @@ func (t *trail) fail(r Reason, err error) {
 func (t *trail) finish() Attempt {
 	t.leave()
 	for _, l := range t.links {
-		l.shut()
+		l.close()
 	}
 	return t.a
 }
@@ -139,25 +140,43 @@ type link struct {
 	conn net.Conn
 	t    *trail
 	stop func() bool
-	done bool
+	once sync.Once
+	info tcpInfo // of the moment before it was closed
+	shut bool
 }
 
 func newLink(ctx context.Context, t *trail, conn net.Conn) *link {
 	if d, ok := ctx.Deadline(); ok {
 		_ = conn.SetDeadline(d) // an unusable connection shows at the first read
 	}
-	return &link{conn: conn, t: t, stop: context.AfterFunc(ctx, func() { _ = conn.Close() })}
+	l := &link{conn: conn, t: t}
+	l.stop = context.AfterFunc(ctx, l.closeOnce)
+	return l
 }
 
-// shut counts what was lost and closes the connection. It may be called twice.
-func (l *link) shut() {
-	if l.done {
+func (l *link) closeOnce() {
+	l.once.Do(func() {
+		l.info = tcpInfoOf(l.conn)
+		_ = l.conn.Close() // nothing was written that still matters
+	})
+}
+
+// close notes what was lost and closes the connection. It may be called twice.
+func (l *link) close() {
+	l.stop()
+	l.closeOnce()
+	if l.shut {
 		return
 	}
-	l.done = true
-	l.stop()
-	l.t.a.Lost += retransmits(l.conn)
-	_ = l.conn.Close() // nothing was written that still matters
+	l.shut = true
+	l.t.a.Lost += l.info.lost
+	l.t.a.Pending = l.info.pending
+}
+
+// A tcpInfo is what the system knows of a TCP connection's losses. The zero value: none, or not known.
+type tcpInfo struct {
+	lost    int  // segments of ours sent again, SYNs included
+	pending bool // something of ours is not acknowledged
 }
 
 // dialAddr connects to an address; resolved names go through it as well as literal ones.

@@ -1,0 +1,180 @@
+package probe
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"net"
+	"net/http"
+)
+
+const (
+	// maxHeader is how many bytes of status line, headers and interim answers are read.
+	maxHeader = 64 << 10
+	// maxInterim is how many interim (1xx) answers are read past.
+	maxInterim = 8
+	// maxQuietSend is the longest body that is written before the answer is read. It fits into the buffers
+	// of the kernels; a longer one could block for ever on a server that answers first.
+	maxQuietSend = 16 << 10
+)
+
+// send speaks TLS if the URL says so, sends, and reads the head of the answer. It notes failures.
+func (x *exchange) send(conn net.Conn, req *http.Request) (*http.Response, error) {
+	if req.URL.Scheme == "http" {
+		return x.sendPlain(conn, req)
+	}
+	config := x.h.ready.tls
+	if host := req.URL.Hostname(); x.h.TLS.ServerName == "" && config.ServerName != serverName("", host) {
+		config = config.Clone()
+		config.ServerName = serverName("", host)
+	}
+	s := x.t.secure(x.ctx, conn, config)
+	if s == nil {
+		return nil, x.t.cause
+	}
+	if x.tls == nil || x.h.TLS.MinDaysLeft == 0 || expiry(s).Before(expiry(x.tls)) {
+		x.tls = s
+	}
+	if s.state.NegotiatedProtocol == "h2" {
+		return x.sendH2(s.conn, req)
+	}
+	return x.sendPlain(s.conn, req)
+}
+
+// sendPlain speaks HTTP/1.1 over a connection.
+func (x *exchange) sendPlain(conn net.Conn, req *http.Request) (*http.Response, error) {
+	x.t.enter(PhaseWait)
+	wrote, err := x.write(conn, req)
+	if err != nil {
+		return nil, x.broken(err)
+	}
+	head := &io.LimitedReader{R: conn, N: maxHeader}
+	br := bufio.NewReader(head)
+	if _, err := br.Peek(1); err != nil {
+		// A server that will not read may say why before it hangs up; only if it said nothing it is the
+		// writing that failed.
+		return nil, x.broken(firstOf(wrote(), err))
+	}
+	x.t.a.Answered = true
+	x.t.enter(PhaseRead)
+	resp, err := readHead(br, req)
+	if err != nil {
+		if head.N <= 0 {
+			x.t.fail(TooLarge, fmt.Errorf("the header of the answer exceeds %s", Size(maxHeader)))
+			return nil, x.t.cause
+		}
+		x.t.fail(midAnswerReason(x.ctx, err), fmt.Errorf("read the header of the answer: %w", err))
+		return nil, x.t.cause
+	}
+	head.N = math.MaxInt64
+	return resp, nil
+}
+
+// write sends the request. Its error is one of building the request; how writing went is told by the
+// function it returns, when the answer is known to be missing.
+func (x *exchange) write(conn net.Conn, req *http.Request) (wrote func() error, err error) {
+	var buf bytes.Buffer
+	buf.Grow(512)
+	if err := req.Write(&buf); err != nil {
+		return nil, err
+	}
+	if buf.Len() <= maxQuietSend {
+		_, err := conn.Write(buf.Bytes())
+		return func() error { return err }, nil
+	}
+	done := make(chan error, 1)
+	go func() {
+		_, err := conn.Write(buf.Bytes())
+		done <- err
+	}()
+	return func() error {
+		select {
+		case err := <-done:
+			return err
+		default:
+			return nil
+		}
+	}, nil
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// broken notes that no answer came.
+func (x *exchange) broken(err error) error {
+	r := silenceReason(x.ctx, err)
+	if r == ReasonNone {
+		r = Internal
+		if x.tls != nil {
+			// An alert, or records that do not decrypt: something of the target, if no HTTP.
+			r, x.t.a.Answered = TLSHandshake, true
+		}
+	}
+	x.t.fail(r, fmt.Errorf("no answer from %s: %w", x.t.a.Addr, err))
+	return x.t.cause
+}
+
+// readHead reads the head of the final answer past interim ones.
+func readHead(br *bufio.Reader, req *http.Request) (*http.Response, error) {
+	for range maxInterim + 1 {
+		resp, err := http.ReadResponse(br, req)
+		if err != nil {
+			return nil, err
+		}
+		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, nil
+		}
+	}
+	return nil, fmt.Errorf("more than %d interim answers (status 1xx)", maxInterim)
+}
+
+// sendH2 speaks HTTP/2, with net/http's transport over the connection that there is.
+func (x *exchange) sendH2(conn net.Conn, req *http.Request) (*http.Response, error) {
+	unused := conn
+	tr := &http.Transport{
+		DisableCompression: true, MaxResponseHeaderBytes: maxHeader, ForceAttemptHTTP2: true,
+		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+			if unused == nil {
+				return nil, errSecondConn
+			}
+			c := unused
+			unused = nil
+			return c, nil
+		},
+	}
+	x.t.enter(PhaseWait)
+	out := req.Clone(x.ctx)
+	out.Close = false // over HTTP/2 it has no meaning
+	resp, err := tr.RoundTrip(out)
+	if err != nil {
+		return nil, x.brokenH2(err)
+	}
+	x.t.a.Answered = true
+	x.t.enter(PhaseRead)
+	return resp, nil
+}
+
+// errSecondConn refuses the second connection that http.Transport would like after a lost first one.
+var errSecondConn = errors.New("the connection was lost")
+
+func (x *exchange) brokenH2(err error) error {
+	r := silenceReason(x.ctx, err)
+	switch {
+	case errors.Is(err, errSecondConn):
+		r = Reset
+	case r == ReasonNone:
+		r, x.t.a.Answered = Protocol, true
+	}
+	x.t.fail(r, fmt.Errorf("no answer from %s over HTTP/2: %w", x.t.a.Addr, err))
+	return x.t.cause
+}

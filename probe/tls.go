@@ -1,0 +1,204 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// TLS says how a target's TLS is spoken and judged. The zero value verifies the certificate against the
+// system's roots and the name that is dialled. In a TCP check the word true is a TLS with no settings.
+type TLS struct {
+	ServerName  string `yaml:"server_name"`                          // asked for and verified; default: the target's name
+	MinDaysLeft int    `yaml:"min_days_left"`                        // whole days until the chain expires; zero: not looked at
+	CA          string `yaml:"ca,file"`                              // PEM; if set, these roots and no others
+	SkipVerify  bool   `yaml:"insecure_skip_verify" default:"false"` // any certificate will do; days left still count
+}
+
+// UnmarshalText reads the short form, true.
+func (c *TLS) UnmarshalText(text []byte) error {
+	if string(text) != "true" {
+		return fmt.Errorf("found %q, wanted true or a mapping; leave tls out to speak without it", clip(string(text), 40))
+	}
+	*c = TLS{}
+	return nil
+}
+
+// set reports whether anything is configured.
+func (c *TLS) set() bool { return *c != (TLS{}) }
+
+// prepare makes the part of the TLS configuration that all attempts share.
+func (c *TLS) prepare(host string) (*tls.Config, []Problem) {
+	ready := &tls.Config{ServerName: serverName(c.ServerName, host), InsecureSkipVerify: c.SkipVerify}
+	var ps []Problem
+	if c.MinDaysLeft < 0 {
+		ps = append(ps, Problem{Field: "tls.min_days_left", Message: fmt.Sprintf("found %d, wanted 0 or more", c.MinDaysLeft)})
+	}
+	if c.ServerName != "" && !isHostName(c.ServerName) && !isIP(c.ServerName) {
+		ps = append(ps, Problem{Field: "tls.server_name", Message: fmt.Sprintf("found %q, wanted a host name or an address", clip(c.ServerName, 80)), Hint: "write it without scheme and port"})
+	}
+	if c.CA == "" {
+		// Reading the system's roots takes up to a tenth of a second, once. It must not become part of the
+		// latency of the first attempt; whether there are any shows there.
+		_, _ = x509.SystemCertPool()
+		return ready, ps
+	}
+	if c.SkipVerify {
+		ps = append(ps, Problem{Field: "tls.insecure_skip_verify", Message: "found true together with ca: roots that nothing is verified against", Hint: "leave one of them out"})
+	}
+	roots, err := parseRoots(c.CA)
+	if err != nil {
+		ps = append(ps, Problem{Field: "tls.ca", Message: err.Error(), Hint: "give certificates in PEM, or {file: path}"})
+	}
+	ready.RootCAs = roots
+	return ready, ps
+}
+
+func parseRoots(text string) (*x509.CertPool, error) {
+	pool := x509.NewCertPool()
+	rest, n := []byte(text), 0
+	for {
+		var b *pem.Block
+		if b, rest = pem.Decode(rest); b == nil {
+			break
+		}
+		if b.Type != "CERTIFICATE" {
+			return nil, fmt.Errorf("found a PEM block of type %s, wanted CERTIFICATE", clip(b.Type, 40))
+		}
+		c, err := x509.ParseCertificate(b.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("certificate %d: %w", n+1, err)
+		}
+		pool.AddCert(c)
+		n++
+	}
+	if n == 0 {
+		return nil, errors.New("found no certificate, wanted at least one")
+	}
+	return pool, nil
+}
+
+// serverName is the name to ask for: the configured one, or the host. A root dot is not part of a name in
+// a certificate.
+func serverName(configured, host string) string {
+	if configured != "" {
+		return configured
+	}
+	return strings.TrimSuffix(host, ".")
+}
+
+// A handshake is what a TLS handshake came to.
+type handshake struct {
+	conn  *tls.Conn
+	state tls.ConnectionState
+	name  string
+	certs []*x509.Certificate // as shown by the server, verified or not
+}
+
+// secure speaks TLS over a connection, as a phase. It returns nil after a failure, which it has noted.
+// The connection's deadline is the handshake's.
+func (t *trail) secure(ctx context.Context, conn net.Conn, config *tls.Config) *handshake {
+	t.enter(PhaseTLS)
+	h := &handshake{conn: tls.Client(conn, config), name: config.ServerName}
+	if err := h.conn.Handshake(); err != nil {
+		r := t.handshakeFailed(ctx, err)
+		if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			h.certs = bad.UnverifiedCertificates
+			if r == TLSUntrusted && expired(h.certs) {
+				r = TLSExpired
+			}
+		}
+		t.fail(r, fmt.Errorf("TLS handshake with %s: %w", t.a.Addr, err))
+		t.a.Detail.TLS = h.detail()
+		return nil
+	}
+	h.state = h.conn.ConnectionState()
+	h.certs = h.state.PeerCertificates
+	return h
+}
+
+// handshakeFailed classifies, and marks the attempt as answered if it was the target that objected.
+func (t *trail) handshakeFailed(ctx context.Context, err error) Reason {
+	if r := silenceReason(ctx, err); r != ReasonNone {
+		return r
+	}
+	t.a.Answered = true
+	return certificateReason(err)
+}
+
+func certificateReason(err error) Reason {
+	if e, ok := errors.AsType[x509.CertificateInvalidError](err); ok {
+		if e.Reason != x509.Expired {
+			return TLSUntrusted
+		}
+		if e.Cert != nil && time.Now().Before(e.Cert.NotBefore) {
+			return TLSNotYetValid
+		}
+		return TLSExpired
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return TLSNameMismatch
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return TLSUntrusted
+	}
+	return TLSHandshake
+}
+
+// expired reports whether the target's own certificate has run out.
+func expired(certs []*x509.Certificate) bool {
+	return len(certs) > 0 && time.Now().After(certs[0].NotAfter)
+}
+
+// checkDays judges the days left of a handshake.
+func (t *trail) checkDays(c *TLS, h *handshake) {
+	if c.MinDaysLeft == 0 {
+		return
+	}
+	if o := h.days(c, t.a.Start); !o.Held {
+		t.fail(TLSExpired, fmt.Errorf("the certificate of %s expires on %s, in %s; wanted %s",
+			h.name, expiry(h).UTC().Format(time.DateOnly), o.Got, o.Want))
+	}
+}
+
+// days compares the whole days left with those wanted.
+func (h *handshake) days(c *TLS, now time.Time) Observation {
+	left := int(expiry(h).Sub(now) / (24 * time.Hour))
+	return Observation{
+		What: "tls.min_days_left", Want: fmt.Sprintf("at least %d days", c.MinDaysLeft), Got: fmt.Sprintf("%d days", left),
+		Held: left >= c.MinDaysLeft, Reason: TLSExpired,
+	}
+}
+
+func (h *handshake) detail() *TLSDetail { return tlsDetail(&h.state, h.name, h.certs) }
+
+// expiry is when clients will begin to fail: the first end of a certificate in the chain, and if several
+// chains were found good, that of the one that lasts longest.
+func expiry(h *handshake) time.Time {
+	var last time.Time
+	for _, chain := range h.state.VerifiedChains {
+		if end := firstEnd(chain); end.After(last) {
+			last = end
+		}
+	}
+	if last.IsZero() {
+		last = firstEnd(h.certs)
+	}
+	return last
+}
+
+func firstEnd(chain []*x509.Certificate) time.Time {
+	var end time.Time
+	for _, c := range chain {
+		if end.IsZero() || c.NotAfter.Before(end) {
+			end = c.NotAfter
+		}
+	}
+	return end
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/big"
 )
 
 // An Index is a quantised latency: the DDSketch index i = ⌈ln x ÷ ln γ⌉ of x seconds, γ = 101/99, standing
@@ -16,14 +17,27 @@ type Index int16
 // NoLatency marks the absence of a latency.
 const NoLatency Index = -1 << 15
 
-const gamma = 101.0 / 99.0
-
-// Seconds is the value that stands for every latency of this index; NaN for NoLatency.
+// Seconds is the value that stands for every latency of this index; NaN for NoLatency. It is the float64
+// nearest to the true value and the same on every machine, which powers of a rounded γ are not.
 func (i Index) Seconds() float64 {
 	if i == NoLatency {
 		return math.NaN()
 	}
-	return 2 * math.Pow(gamma, float64(i)) / (gamma + 1)
+	const bits = 128
+	number := func(x int64) *big.Float { return new(big.Float).SetPrec(bits).SetInt64(x) }
+	power, n := new(big.Float).Quo(number(101), number(99)), int(i)
+	if n < 0 {
+		power, n = new(big.Float).Quo(number(99), number(101)), -n
+	}
+	value := new(big.Float).Quo(number(99), number(100)) // 2/(γ+1)
+	for ; n > 0; n >>= 1 {
+		if n&1 == 1 {
+			value.Mul(value, power)
+		}
+		power.Mul(power, power)
+	}
+	x, _ := value.Float64()
+	return x
 }
 
 // latencies are those of the slots that were expected reachable and have a verdict: a histogram over the

@@ -1,0 +1,212 @@
+package schedule
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gaikei/gaikei/probe"
+)
+
+func diff(t *testing.T, what string, want, got any) {
+	t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+func TestSlotsRunAtTheirInstants(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, nil)
+		s.Set([]Task{every("a", 10*time.Second, 2*time.Second), every("b", 4*time.Second, 0)})
+		s.until(13 * time.Second)
+		diff(t, "records", []string{"a 2s", "b 4s", "b 8s", "a 12s", "b 12s"}, sorted(s.told()))
+		diff(t, "lags", []int64{0, 0, 0, 0, 0}, s.recorder.lags)
+	})
+}
+
+// sorted brings records of one instant in the order of their ids: that of their calls is not defined.
+func sorted(rs []string) []string {
+	at := func(r string) string { _, at, _ := strings.Cut(r, " "); return at }
+	for i := range rs {
+		for j := i; j > 0 && at(rs[j]) == at(rs[j-1]) && rs[j] < rs[j-1]; j-- {
+			rs[j], rs[j-1] = rs[j-1], rs[j]
+		}
+	}
+	return rs
+}
+
+func TestSpanIsHalfOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, nil)
+		old, next := every("a", 10*time.Second, 0), every("a", 4*time.Second, 0)
+		old.Until, next.From = s.recorder.start+20_000, s.recorder.start+20_000
+		next.Until = s.recorder.start + 28_000
+		s.Set([]Task{old, next})
+		s.until(time.Minute)
+		diff(t, "records", []string{"a 10s", "a 20s", "a 24s"}, s.told())
+	})
+}
+
+func TestTasksBeforeRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder()
+		s := New(rec, rec.options())
+		s.Set([]Task{every("a", 10*time.Second, 0), every("b", time.Minute, 0)})
+		time.Sleep(12 * time.Second)
+		s.Set([]Task{every("a", 10*time.Second, 0), every("b", time.Minute, 0)})
+		diff(t, "due at a Set", []string{"a 10s..10s stopped"}, rec.told())
+		time.Sleep(30 * time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+		defer cancel()
+		if err := s.Run(ctx); err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "Run", []string{"a 20s..30s late", "a 40s", "a 50s"}, order(rec.told()))
+	})
+}
+
+// order puts the records of missed slots first.
+func order(rs []string) []string {
+	var missed, runs []string
+	for _, r := range rs {
+		if strings.Contains(r, "..") {
+			missed = append(missed, r)
+		} else {
+			runs = append(runs, r)
+		}
+	}
+	return append(missed, runs...)
+}
+
+func TestRunEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended := 0
+		s := start(t, func(r *recorder, _ *Options) {
+			r.look = func(ctx context.Context, _ string, _ int64) {
+				<-ctx.Done()
+				time.Sleep(3 * time.Second) // cleaning up
+				ended++
+			}
+		})
+		s.Set([]Task{every("a", 10*time.Second, 0), every("b", 10*time.Second, 0)})
+		s.until(15 * time.Second)
+		diff(t, "running", 2, s.Running())
+		s.stop()
+		diff(t, "ended before Run returned", 2, ended)
+		diff(t, "running after Run", 0, s.Running())
+		time.Sleep(time.Minute)
+		diff(t, "started after Run", []string{"a 10s", "b 10s"}, sorted(s.told()))
+	})
+}
+
+func TestStoppedRangesCloseTheGap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		task := every("a", 10*time.Second, 0)
+		first := start(t, nil)
+		task.From = first.Set([]Task{task}) + 1
+		first.until(25 * time.Second)
+		first.stop()
+		last := first.slots["a"][len(first.slots["a"])-1]
+
+		time.Sleep(25 * time.Second) // now 50 s, at a slot
+		second := start(t, nil)
+		second.recorder.start = first.recorder.start
+		gap, ok := Stopped(task, last, second.Set([]Task{task}))
+		if !ok {
+			t.Fatal("Stopped found no gap")
+		}
+		second.until(75 * time.Second)
+		at := func(d time.Duration) int64 { return first.recorder.start + d.Milliseconds() }
+		want := probe.MissedRange{Check: "a", From: at(30 * time.Second), To: at(50*time.Second) + 1, Reason: probe.Stopped}
+		diff(t, "first", []string{"a 10s", "a 20s"}, first.told())
+		diff(t, "gap", want, gap)
+		diff(t, "second", []string{"a 1m0s", "a 1m10s"}, second.told())
+	})
+}
+
+func TestStopped(t *testing.T) {
+	g := probe.Grid{Interval: 10, Offset: 3}
+	missed := func(from, to int64) probe.MissedRange {
+		return probe.MissedRange{Check: "a", From: from, To: to, Reason: probe.Stopped}
+	}
+	for _, c := range []struct {
+		name        string
+		task        Task
+		last, start int64
+		want        probe.MissedRange
+		ok          bool
+	}{
+		{"between", Task{ID: "a", Grid: g}, 23, 50, missed(33, 44), true},
+		{"the last is not repeated, the start is included", Task{ID: "a", Grid: g}, 33, 43, missed(43, 44), true},
+		{"none", Task{ID: "a", Grid: g}, 33, 42, probe.MissedRange{}, false},
+		{"not before the span", Task{ID: "a", Grid: g, From: 40}, 3, 70, missed(43, 64), true},
+		{"not after the span", Task{ID: "a", Grid: g, Until: 43}, 3, 70, missed(13, 34), true},
+		{"the clock was set back", Task{ID: "a", Grid: g}, 70, 20, probe.MissedRange{}, false},
+		{"no grid", Task{ID: "a"}, 3, 70, probe.MissedRange{}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, ok := Stopped(c.task, c.last, c.start)
+			diff(t, "range", c.want, got)
+			diff(t, "found", c.ok, ok)
+		})
+	}
+}
+
+func TestPanicEndsOneRunOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		s := start(t, func(r *recorder, o *Options) {
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			r.look = func(_ context.Context, id string, _ int64) {
+				if id == "bad" {
+					panic("no such thing")
+				}
+			}
+		})
+		s.Set([]Task{every("bad", 10*time.Second, 0), every("good", 10*time.Second, 0)})
+		s.until(25 * time.Second)
+		diff(t, "records", []string{"bad 10s", "good 10s", "bad 20s", "good 20s"}, sorted(s.told()))
+		st := s.Status()
+		diff(t, "panics", uint64(2), st.Panics)
+		diff(t, "running", 0, st.Running)
+		if !strings.Contains(log.String(), "no such thing") {
+			t.Errorf("the log does not tell of the panic: %s", &log)
+		}
+	})
+}
+
+func TestGridWithoutIntervalIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		s := start(t, func(_ *recorder, o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+		s.Set([]Task{{ID: "none"}, every("a", 10*time.Second, 0)})
+		s.until(15 * time.Second)
+		diff(t, "records", []string{"a 10s"}, s.told())
+		if !strings.Contains(log.String(), "check=none") {
+			t.Errorf("the log does not name the task: %s", &log)
+		}
+	})
+}
+
+func TestStatus(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, func(r *recorder, o *Options) {
+			o.MaxRunning = 1
+			r.look = func(context.Context, string, int64) { time.Sleep(25 * time.Second) }
+		})
+		s.Set([]Task{every("a", 10*time.Second, 0), every("b", 10*time.Second, 5*time.Second)})
+		s.until(24 * time.Second) // running: b since 5 s and 15 s, a since 10 s
+		st := s.Status()
+		diff(t, "tasks, waves, running, overlapping", [4]int{2, 2, 3, 1},
+			[4]int{st.Tasks, st.Waves, st.Running, st.Overlapping})
+		diff(t, "started, overload, late", [3]uint64{3, 1, 0}, [3]uint64{st.Started, st.Overload, st.Late})
+		diff(t, "lags up to 1 ms", uint64(3), st.Lag.Counts[0])
+		diff(t, "records", []string{"b 5s", "a 10s", "b 15s", "a 20s..20s overload"}, s.told())
+	})
+}

@@ -1,0 +1,161 @@
+package timeline
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// folding is what a fold takes of one series.
+type folding struct {
+	t    *timeline
+	days map[int64]slots
+	id   int64 // in table series, given by the transaction
+}
+
+// everything picks every series for a fold.
+func everything(*timeline) bool { return true }
+
+// part picks one of n parts of the series, always the same ones.
+func part(i, n uint32) func(*timeline) bool {
+	return func(t *timeline) bool {
+		h := fnv.New32a()
+		h.Write([]byte(t.Check))
+		h.Write([]byte{0})
+		h.Write([]byte(t.Region))
+		return h.Sum32()%n == i
+	}
+}
+
+// fold moves the tails of the picked series into their blocks and deletes the rows of the journal that no tail
+// needs any more, in one transaction. Under writing. After an error the tails stay as they are: whether or not
+// the transaction took place, the next fold joins the same records in.
+func (s *Store) fold(ctx context.Context, pick func(*timeline) bool) error {
+	var fs []folding
+	needed := s.applied + 1
+	for _, t := range s.timelines {
+		switch {
+		case !t.dirty():
+		case pick(t):
+			fs = append(fs, folding{t: t, days: s.byDay(t), id: t.id})
+		default:
+			needed = min(needed, t.since)
+		}
+	}
+	// Rows of blocks are appended in this order, so that neighbours in a file are neighbours in a day.
+	slices.SortFunc(fs, func(a, b folding) int { return compareSeries(a.t.Series, b.t.Series) })
+	err := s.db.transact(ctx, func(tx *transaction) error {
+		for i := range fs {
+			if err := s.foldOne(tx, &fs[i]); err != nil {
+				return fmt.Errorf("%s in %s: %w", fs[i].t.Check, fs[i].t.Region, err)
+			}
+		}
+		return tx.exec("forget journal", needed)
+	})
+	if s.health.note(err) != nil {
+		return fmt.Errorf("fold %d series: %w", len(fs), err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range fs {
+		s.unfolded -= len(f.t.tail) + len(f.t.gaps)
+		f.t.id, f.t.tail, f.t.gaps, f.t.since = f.id, nil, nil, 0
+	}
+	return nil
+}
+
+// byDay cuts a tail at midnight.
+func (s *Store) byDay(t *timeline) map[int64]slots {
+	days := map[int64]slots{}
+	for i := 0; i < len(t.tail); {
+		day := dayOf(t.tail[i].at)
+		k := i
+		for k < len(t.tail) && t.tail[k].at < (day+1)*dayMillis {
+			k++
+		}
+		days[day] = slots{entries: t.tail[i:k]}
+		i = k
+	}
+	for _, g := range t.gaps {
+		for day := dayOf(g.from); day*dayMillis < g.to; day++ {
+			d := days[day]
+			c := g
+			c.from, c.to = max(g.from, day*dayMillis), min(g.to, (day+1)*dayMillis)
+			d.gaps = append(d.gaps, c)
+			days[day] = d
+		}
+	}
+	for day, d := range days {
+		d.gaps = normalise(&s.probers, d.gaps)
+		days[day] = d
+	}
+	return days
+}
+
+func (s *Store) foldOne(tx *transaction, f *folding) error {
+	if f.id == 0 {
+		if err := tx.one("series", []any{f.t.Check, f.t.Region}, &f.id); err != nil {
+			return err
+		}
+	}
+	j := s.joiner(f.t)
+	for _, day := range slices.Sorted(maps.Keys(f.days)) {
+		old, err := s.readBlock(tx, f.id, day)
+		if err != nil {
+			return err
+		}
+		all := j.merged(old, f.days[day])
+		// More than that no grid can ask for; it is a prober gone wild, and the block must stay readable.
+		all.entries = all.entries[:min(len(all.entries), maxEntries)]
+		if err := tx.exec("put block", f.id, day, s.codec.encode(day, all)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBlock returns what is stored of a day, nothing if there is no block.
+func (s *Store) readBlock(tx *transaction, series, day int64) (slots, error) {
+	var data []byte
+	err := tx.one("block", []any{series, day}, &data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return slots{}, nil
+	}
+	if err != nil {
+		return slots{}, err
+	}
+	old, err := s.codec.decode(day, data)
+	if err != nil {
+		return slots{}, s.setAside(tx, [2]int64{series, day}, data, err)
+	}
+	return old, nil
+}
+
+// setAside keeps a damaged block among what was rejected, so that what comes after it still finds a place.
+func (s *Store) setAside(tx *transaction, key [2]int64, data []byte, cause error) error {
+	s.o.Logger.Error("a block is damaged and was put aside; its slots are lost", "series", key[0], "day", key[1], "error", cause)
+	detail := fmt.Sprintf("series %d, day %d: %v", key[0], key[1], cause)
+	return tx.exec("put rejected", s.o.Now().UnixNano(), "", "", "damaged_block", clean(detail), data)
+}
+
+func compareSeries(a, b sli.Series) int {
+	if a.Check != b.Check {
+		if a.Check < b.Check {
+			return -1
+		}
+		return 1
+	}
+	switch {
+	case a.Region < b.Region:
+		return -1
+	case a.Region > b.Region:
+		return 1
+	}
+	return 0
+}

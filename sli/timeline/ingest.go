@@ -1,0 +1,347 @@
+package timeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/probe/wire"
+	"github.com/gaikei/gaikei/sli"
+)
+
+// A Message is one message of a queue. Region and Prober are the queue's word, never the payload's.
+type Message struct {
+	Region, Prober string
+	Received       time.Time // when the queue stored it, the same at every delivery; zero: now
+	Payload        []byte    // of probe/wire, or the JSON of a probe.Evidence
+}
+
+// ahead is how far in the future a result may lie when its message was received.
+const ahead = time.Hour
+
+// tailLimit is how many entries may wait for their fold whatever the number of series. A backlog of days is
+// folded as it comes in rather than kept in memory.
+const tailLimit = 100_000
+
+// tailPerSeries is added to tailLimit for every series: ten minutes of it at 5 s.
+const tailPerSeries = 120
+
+// A rejection is why a message, or a part of it, was put aside.
+type rejection struct {
+	Message
+	reason, detail string
+}
+
+// incoming is a message that was read.
+type incoming struct {
+	Message
+	batch *probe.Batch
+	seq   int64 // in the journal
+}
+
+// Ingest takes in messages. When it returns nil, every one of them is on the disk and visible to readers, or was
+// put aside as unreadable, which is no error: redelivery would not help. After an error nothing is promised and
+// everything may be delivered again. It returns an error while the disk is full, and works again by itself.
+func (s *Store) Ingest(ctx context.Context, ms []Message) error {
+	if len(ms) == 0 {
+		return nil
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	in, out := s.siftAll(ms)
+	err := s.db.transact(ctx, func(tx *transaction) error {
+		for i := range in {
+			if err := journal(tx, &in[i]); err != nil {
+				return err
+			}
+		}
+		return putRejected(tx, out)
+	})
+	if s.health.note(err) != nil {
+		return fmt.Errorf("ingest %d messages: %w", len(ms), err)
+	}
+	if len(in) > 0 {
+		if err := s.replay(ctx, s.applied, in[0].seq); err != nil {
+			return fmt.Errorf("ingest: rows of a commit that was taken for failed: %w", err)
+		}
+	}
+	s.take(in, out)
+	if s.crowded() {
+		// What was taken in is safe; if the fold fails, the next one repeats it.
+		_ = s.fold(ctx, everything)
+	}
+	return nil
+}
+
+func (s *Store) siftAll(ms []Message) (in []incoming, out []rejection) {
+	for _, m := range ms {
+		if m.Received.IsZero() {
+			m.Received = s.o.Now()
+		}
+		b, rs := s.sift(m)
+		out = append(out, rs...)
+		if b != nil {
+			in = append(in, incoming{Message: m, batch: b})
+		}
+	}
+	return in, out
+}
+
+// sift reads a message and takes out what cannot be kept. It depends on nothing but the message, so that a
+// replay sifts the same. The batch is nil if nothing is left.
+func (s *Store) sift(m Message) (*probe.Batch, []rejection) {
+	for _, name := range []string{m.Region, m.Prober} {
+		if err := wire.CheckName(name); err != nil {
+			return nil, []rejection{{m, "off_subject", err.Error()}}
+		}
+	}
+	b, err := wire.Unmarshal(m.Payload)
+	if err != nil {
+		return nil, []rejection{{m, "malformed", err.Error()}}
+	}
+	oldest := m.Received.Add(-s.o.Retention).UnixMilli()
+	newest := m.Received.Add(ahead).UnixMilli()
+	old, future := 0, 0
+	kept := b.Results[:0]
+	for _, r := range b.Results {
+		switch {
+		case r.Slot < oldest:
+			old++
+		case r.Slot > newest:
+			future++
+		default:
+			kept = append(kept, r)
+		}
+	}
+	b.Results = kept
+	missed := b.Missed[:0]
+	for _, r := range b.Missed {
+		if r.From > newest {
+			future++
+			continue
+		}
+		if r.From, r.To = max(r.From, oldest), min(r.To, newest); r.From >= r.To {
+			old++
+			continue
+		}
+		missed = append(missed, r)
+	}
+	b.Missed = missed
+	var rs []rejection
+	if old > 0 {
+		rs = append(rs, rejection{m, "too_old", fmt.Sprintf("%d results or ranges are from before the retention of %v", old, s.o.Retention)})
+	}
+	if future > 0 {
+		rs = append(rs, rejection{m, "future", fmt.Sprintf("%d results or ranges are over %v ahead", future, ahead)})
+	}
+	if b.Empty() {
+		return nil, rs
+	}
+	return b, rs
+}
+
+// journal appends the message and stores its epochs.
+func journal(tx *transaction, in *incoming) error {
+	received := in.Received.UnixNano()
+	if err := tx.one("append journal", []any{in.Region, in.Prober, received, in.Payload}, &in.seq); err != nil {
+		return err
+	}
+	for i, e := range in.batch.Epochs {
+		x := storedEpoch(in.Message, i, e)
+		err := tx.exec("put epoch", e.Check, in.Region, x.prober, x.start, x.announced, x.grid.Interval, x.grid.Offset,
+			x.budget, int64(x.under), int64(x.of), x.expected)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storedEpoch is the i-th epoch of a message. Its place in the message counts as nanoseconds, so that of two
+// about the same slot the later word counts.
+func storedEpoch(m Message, i int, e probe.Epoch) epoch {
+	return epoch{
+		prober: m.Prober, start: e.From, announced: m.Received.UnixNano() + int64(i), grid: e.Grid,
+		budget: e.Budget.Milliseconds(), under: e.Under, of: e.Of, expected: e.Expected,
+	}
+}
+
+// replay takes the rows of the journal between two others into memory. Rows that already are do no harm.
+func (s *Store) replay(ctx context.Context, after, before int64) error {
+	if before <= after+1 {
+		return nil
+	}
+	on := s.db.read
+	if s.db.write != nil {
+		on = s.db.write
+	}
+	return s.db.each(ctx, on, "read journal", []any{after, before}, func(scan func(...any) error) error {
+		var in incoming
+		var received int64
+		if err := scan(&in.seq, &in.Region, &in.Prober, &received, &in.Payload); err != nil {
+			return err
+		}
+		in.Received = time.Unix(0, received)
+		if in.batch, _ = s.sift(in.Message); in.batch != nil {
+			s.mu.Lock()
+			s.apply(&in, func(*timeline, entry, record) {})
+			s.mu.Unlock()
+		}
+		s.applied = max(s.applied, in.seq)
+		return nil
+	})
+}
+
+// take makes what was committed visible, and counts it.
+func (s *Store) take(in []incoming, out []rejection) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range in {
+		s.apply(&in[i], s.count)
+		s.applied = max(s.applied, in[i].seq)
+	}
+	for _, r := range out {
+		s.counters[sli.Counter{What: sli.CountRejected, Reason: r.reason}]++
+	}
+}
+
+// apply puts a message into the tails. seen hears of every result with the record that its slot had in the tail.
+func (s *Store) apply(in *incoming, seen func(t *timeline, e entry, was record)) {
+	p := s.probers.id(in.Prober)
+	for i, e := range in.batch.Epochs {
+		s.timelineOf(sli.Series{Check: e.Check, Region: in.Region}).announce(storedEpoch(in.Message, i, e))
+	}
+	for i := range in.batch.Results {
+		r := &in.batch.Results[i]
+		t := s.timelineOf(sli.Series{Check: r.Check, Region: in.Region})
+		before := len(t.tail)
+		e := entry{r.Slot, recordOf(r, p)}
+		was := t.put(s.joiner(t), e)
+		s.unfolded += len(t.tail) - before
+		t.mark(in.seq)
+		seen(t, e, was)
+	}
+	for _, r := range in.batch.Missed {
+		t := s.timelineOf(sli.Series{Check: r.Check, Region: in.Region})
+		t.gaps = append(t.gaps, gap{from: r.From, to: r.To, prober: p, reason: r.Reason})
+		s.unfolded++
+		t.mark(in.seq)
+	}
+}
+
+func (s *Store) joiner(t *timeline) *joiner {
+	return &joiner{check: t.Check, region: t.Region, probers: &s.probers}
+}
+
+func (t *timeline) mark(seq int64) {
+	if t.since == 0 {
+		t.since = seq
+	}
+}
+
+// put joins one record into the tail and returns the one that was there before, the zero record if none.
+func (t *timeline) put(j *joiner, e entry) record {
+	s := slots{entries: t.tail}
+	was := s.put(j, e)
+	t.tail = s.entries
+	return was
+}
+
+// count counts an arrival. Under mu.
+func (s *Store) count(t *timeline, e entry, was record) {
+	s.counters[sli.Counter{
+		What: sli.CountResults, Check: t.Check, Region: t.Region, Outcome: e.rec.outcome.String(), Reason: e.rec.reason.String(),
+	}]++
+	if sli.CellAt(t.due, e.at) == 0 {
+		s.counters[sli.Counter{What: sli.CountOffPlan, Check: t.Check, Region: t.Region}]++
+	}
+	both := was.outcome.Verdict() && e.rec.outcome.Verdict() && was.prober != e.rec.prober
+	if both && was.outcome != e.rec.outcome {
+		s.counters[sli.Counter{What: sli.CountDisagreements, Check: t.Check, Region: t.Region}]++
+	}
+}
+
+// Counters returns what came in since the store was opened, in no particular order.
+func (s *Store) Counters() []sli.Counter {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	cs := make([]sli.Counter, 0, len(s.counters))
+	for c, n := range s.counters {
+		c.N = n
+		cs = append(cs, c)
+	}
+	return cs
+}
+
+// crowded reports whether the tails take too much memory to wait for their turn.
+func (s *Store) crowded() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.unfolded > tailLimit+tailPerSeries*len(s.timelines)
+}
+
+// rejectedKept and rejectedHead bound the table of rejected messages.
+const (
+	rejectedKept = 1000
+	rejectedHead = 256
+)
+
+func putRejected(tx *transaction, rs []rejection) error {
+	if len(rs) == 0 {
+		return nil
+	}
+	for _, r := range rs[max(0, len(rs)-rejectedKept):] {
+		head := r.Payload[:min(len(r.Payload), rejectedHead)]
+		if head == nil {
+			head = []byte{}
+		}
+		err := tx.exec("put rejected", r.Received.UnixNano(), clean(r.Region), clean(r.Prober), r.reason, clean(r.detail), head)
+		if err != nil {
+			return err
+		}
+	}
+	return tx.exec("trim rejected", rejectedKept)
+}
+
+// clean makes a text from outside storable in any database.
+func clean(text string) string {
+	text = text[:min(len(text), rejectedHead)]
+	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "\uFFFD")
+}
+
+// IngestEvidence takes in messages of evidence, whose payload is the JSON of a probe.Evidence. What cannot be
+// read is put aside. Evidence may be lost, so after an error nobody needs to deliver it again.
+func (s *Store) IngestEvidence(ctx context.Context, ms []Message) error {
+	if len(ms) == 0 {
+		return nil
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var out []rejection
+	err := s.db.transact(ctx, func(tx *transaction) error {
+		out = out[:0]
+		for _, m := range ms {
+			if m.Received.IsZero() {
+				m.Received = s.o.Now()
+			}
+			err := putEvidence(tx, m)
+			var bad *badEvidence
+			if errors.As(err, &bad) {
+				out = append(out, rejection{m, bad.reason, bad.Error()})
+				continue
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return putRejected(tx, out)
+	})
+	if s.health.note(err) != nil {
+		return fmt.Errorf("ingest %d pieces of evidence: %w", len(ms), err)
+	}
+	s.take(nil, out)
+	return nil
+}

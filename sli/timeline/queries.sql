@@ -1,0 +1,94 @@
+-- Every statement of the store but its schema, each after its name. Parameters are numbered, as PostgreSQL wants
+-- them and SQLite takes them.
+
+-- name: meta
+SELECT value FROM meta WHERE name = $1;
+
+-- name: set meta
+INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
+
+-- name: append journal
+INSERT INTO journal (region, prober, received, payload) VALUES ($1, $2, $3, $4) RETURNING seq;
+
+-- name: read journal
+SELECT seq, region, prober, received, payload FROM journal WHERE seq > $1 AND seq < $2 ORDER BY seq;
+
+-- name: forget journal
+DELETE FROM journal WHERE seq < $1;
+
+-- name: all series
+SELECT id, check_id, region FROM series;
+
+-- name: series
+INSERT INTO series (check_id, region) VALUES ($1, $2)
+ON CONFLICT (check_id, region) DO UPDATE SET region = excluded.region RETURNING id;
+
+-- name: forget series
+DELETE FROM series WHERE NOT EXISTS (SELECT 1 FROM block WHERE block.series = series.id)
+AND NOT EXISTS (SELECT 1 FROM epoch WHERE epoch.check_id = series.check_id AND epoch.region = series.region)
+RETURNING check_id, region;
+
+-- name: block
+SELECT data FROM block WHERE series = $1 AND day = $2;
+
+-- name: blocks
+SELECT day, data FROM block WHERE series = $1 AND day >= $2 AND day <= $3 ORDER BY day;
+
+-- name: put block
+INSERT INTO block (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
+
+-- name: forget blocks
+DELETE FROM block WHERE day < $1;
+
+-- name: put epoch
+INSERT INTO epoch (check_id, region, prober, start, announced, period, phase, budget, under, of_what, expected)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+ON CONFLICT (check_id, region, prober, start) DO UPDATE SET
+	announced = excluded.announced, period = excluded.period, phase = excluded.phase, budget = excluded.budget,
+	under = excluded.under, of_what = excluded.of_what, expected = excluded.expected
+WHERE excluded.announced > epoch.announced;
+
+-- name: all epochs
+SELECT check_id, region, prober, start, announced, period, phase, budget, under, of_what, expected FROM epoch
+ORDER BY check_id, region, start, prober;
+
+-- name: forget epoch
+DELETE FROM epoch WHERE check_id = $1 AND region = $2 AND prober = $3 AND start = $4;
+
+-- name: put maintenance
+INSERT INTO maintenance (check_id, name, start, stop) VALUES ($1, $2, $3, $4) ON CONFLICT (check_id, name, start) DO NOTHING;
+
+-- name: maintenance
+SELECT start, stop FROM maintenance WHERE check_id = $1 AND start < $3 AND stop > $2 ORDER BY start, stop;
+
+-- name: maintenance covers
+SELECT COUNT(*) FROM maintenance WHERE check_id = $1 AND name = $2 AND start <= $3 AND stop >= $4;
+
+-- name: forget maintenance
+DELETE FROM maintenance WHERE stop < $1;
+
+-- name: regions
+SELECT name, ordinal, weight FROM region ORDER BY ordinal;
+
+-- name: put region
+INSERT INTO region (name, ordinal, weight) VALUES ($1, $2, $3) ON CONFLICT (name) DO UPDATE SET weight = excluded.weight;
+
+-- name: put rejected
+INSERT INTO rejected (received, region, prober, reason, detail, head) VALUES ($1, $2, $3, $4, $5, $6);
+
+-- name: trim rejected
+DELETE FROM rejected WHERE id <= (SELECT MAX(id) FROM rejected) - $1;
+
+-- name: put evidence
+INSERT INTO evidence (check_id, region, slot, prober, body) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (check_id, region, slot, prober) DO UPDATE SET body = excluded.body;
+
+-- name: trim evidence
+DELETE FROM evidence WHERE check_id = $1 AND region = $2 AND slot < (
+	SELECT slot FROM evidence WHERE check_id = $1 AND region = $2 ORDER BY slot DESC LIMIT 1 OFFSET $3);
+
+-- name: evidence
+SELECT body FROM evidence WHERE check_id = $1 AND region = $2 ORDER BY slot DESC, prober LIMIT $3;
+
+-- name: forget evidence
+DELETE FROM evidence WHERE slot < $1;

@@ -1,0 +1,115 @@
+package timeline
+
+import (
+	"context"
+	"fmt"
+	"maps"
+)
+
+// A Region is what the configuration says of one.
+type Region struct {
+	Name    string
+	Ordinal *int    // nil: to be given
+	Weight  float64 // in combinations of regions
+}
+
+// Ordinals returns the ordinal of every region, giving the next free one to each that has none and is seen for
+// the first time, in this order, and stores them and the weights. An ordinal is never given again, also when its
+// region has gone. An ordinal that contradicts what is stored, or is taken, is an error, and then nothing changes.
+func (s *Store) Ordinals(ctx context.Context, regions []Region) (map[string]int, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var out map[string]int
+	err := s.db.transact(ctx, func(tx *transaction) error {
+		stored := map[string]int{}
+		err := s.db.each(ctx, tx, "regions", nil, func(scan func(...any) error) error {
+			var name string
+			var ordinal int
+			var weight float64
+			err := scan(&name, &ordinal, &weight)
+			stored[name] = ordinal
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if out, err = assign(stored, regions); err != nil {
+			return err
+		}
+		for _, r := range regions {
+			if err := tx.exec("put region", r.Name, out[r.Name], r.Weight); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("give regions their ordinals: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range regions {
+		s.weights[r.Name] = r.Weight
+	}
+	return out, nil
+}
+
+// assign gives each region its ordinal, given what is stored.
+func assign(stored map[string]int, regions []Region) (map[string]int, error) {
+	owner := map[int]string{}
+	next := 0
+	take := func(ordinal int, name string) {
+		owner[ordinal] = name
+		next = max(next, ordinal+1)
+	}
+	for name, ordinal := range stored {
+		take(ordinal, name)
+	}
+	out := map[string]int{}
+	for _, r := range regions {
+		if r.Ordinal == nil {
+			continue
+		}
+		was, known := stored[r.Name]
+		switch name, taken := owner[*r.Ordinal]; {
+		case *r.Ordinal < 0:
+			return nil, fmt.Errorf("region %s: got ordinal %d, want 0 or more", r.Name, *r.Ordinal)
+		case known && was != *r.Ordinal:
+			return nil, fmt.Errorf("region %s: got ordinal %d, but it has had %d, and its slots would move", r.Name, *r.Ordinal, was)
+		case taken && name != r.Name:
+			return nil, fmt.Errorf("region %s: ordinal %d is that of region %s, and is never used again", r.Name, *r.Ordinal, name)
+		}
+		take(*r.Ordinal, r.Name)
+		out[r.Name] = *r.Ordinal
+	}
+	for _, r := range regions {
+		if _, done := out[r.Name]; done {
+			continue
+		}
+		ordinal, known := stored[r.Name]
+		if !known {
+			ordinal = next
+			take(ordinal, r.Name)
+		}
+		out[r.Name] = ordinal
+	}
+	return out, nil
+}
+
+func (s *Store) rememberWeights(ctx context.Context) error {
+	return s.db.each(ctx, s.db.read, "regions", nil, func(scan func(...any) error) error {
+		var name string
+		var ordinal int
+		var weight float64
+		err := scan(&name, &ordinal, &weight)
+		s.weights[name] = weight
+		return err
+	})
+}
+
+// weightsNow returns the weights of the regions that have one; others weigh 1.
+func (s *Store) weightsNow() map[string]float64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return maps.Clone(s.weights)
+}

@@ -1,0 +1,134 @@
+package timeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// Every series is folded once in foldParts ticks, that is every ten minutes, so the work is spread evenly and
+// a day's blocks are whole ten minutes after its end.
+const (
+	foldTick  = 10 * time.Second
+	foldParts = 60
+)
+
+// Run folds, writes down maintenance as it begins, and deletes what is past the retention, until ctx ends. A fault
+// of the database is logged once and retried; it ends nothing.
+func (s *Store) Run(ctx context.Context) error {
+	if s.db.write == nil {
+		return errReadOnly
+	}
+	tick := time.NewTicker(foldTick)
+	defer tick.Stop()
+	if err := s.expire(ctx); err != nil {
+		s.o.Logger.Error("what is past the retention was not deleted", "error", err)
+	}
+	for n := uint32(1); ; n++ {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := s.step(ctx, n); err != nil && ctx.Err() == nil {
+			// The health has already told of the database; what else can fail here is a block that is damaged.
+			s.o.Logger.Debug("timelines: a step failed and is repeated", "error", err)
+		}
+	}
+}
+
+// step does what is due at the n-th tick.
+func (s *Store) step(ctx context.Context, n uint32) error {
+	s.writing.Lock()
+	err := s.materialise(ctx, s.o.Now())
+	err = errors.Join(err, s.fold(ctx, part(n%foldParts, foldParts)))
+	s.writing.Unlock()
+	if n%(6*foldParts) == 0 {
+		err = errors.Join(err, s.expire(ctx))
+	}
+	return err
+}
+
+// expire deletes what is past the retention.
+func (s *Store) expire(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	cutoff := s.cutoff()
+	obsolete := map[*timeline][]epoch{}
+	for _, t := range s.timelines {
+		if es := useless(t.epochs, cutoff); len(es) > 0 {
+			obsolete[t] = es
+		}
+	}
+	var gone []sli.Series
+	err := s.db.transact(ctx, func(tx *transaction) (err error) {
+		if err := deleteBefore(tx, cutoff, s.o.Now().Add(-evidenceAge).UnixMilli()); err != nil {
+			return err
+		}
+		for t, es := range obsolete {
+			for _, e := range es {
+				if err := tx.exec("forget epoch", t.Check, t.Region, e.prober, e.start); err != nil {
+					return err
+				}
+			}
+		}
+		gone, err = forgetSeries(ctx, s.db, tx)
+		return err
+	})
+	if s.health.note(err) != nil {
+		return fmt.Errorf("delete what is before %s: %w", time.UnixMilli(cutoff).UTC(), err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for t, es := range obsolete {
+		for _, e := range es {
+			t.forget(e)
+		}
+	}
+	for _, x := range gone {
+		s.drop(x)
+	}
+	return nil
+}
+
+// cutoff is the first instant that is kept: the midnight before the retention began.
+func (s *Store) cutoff() int64 {
+	return dayOf(s.o.Now().Add(-s.o.Retention).UnixMilli()) * dayMillis
+}
+
+func deleteBefore(tx *transaction, cutoff, evidence int64) error {
+	if err := tx.exec("forget blocks", dayOf(cutoff)); err != nil {
+		return err
+	}
+	if err := tx.exec("forget maintenance", cutoff); err != nil {
+		return err
+	}
+	return tx.exec("forget evidence", max(evidence, cutoff))
+}
+
+// forgetSeries deletes the series of which nothing is left.
+func forgetSeries(ctx context.Context, db *database, tx *transaction) ([]sli.Series, error) {
+	var gone []sli.Series
+	err := db.each(ctx, tx, "forget series", nil, func(scan func(...any) error) error {
+		var x sli.Series
+		err := scan(&x.Check, &x.Region)
+		gone = append(gone, x)
+		return err
+	})
+	return gone, err
+}
+
+// drop forgets a series that has lost its row; what may still wait in its tail gets a new one. Under mu.
+func (s *Store) drop(x sli.Series) {
+	t, ok := s.timelines[x]
+	switch {
+	case !ok:
+	case t.dirty():
+		t.id = 0
+	default:
+		delete(s.timelines, x)
+	}
+}

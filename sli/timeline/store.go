@@ -1,0 +1,218 @@
+package timeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// DefaultRetention is how long slots are kept unless Options say otherwise.
+const DefaultRetention = 400 * 24 * time.Hour
+
+// Options of a Store.
+type Options struct {
+	Dir       string           // the data folder; made if it is not there
+	Retention time.Duration    // zero: DefaultRetention
+	Logger    *slog.Logger     // nil: nothing is logged
+	Now       func() time.Time // nil: time.Now
+}
+
+func (o Options) withDefaults() Options {
+	if o.Retention == 0 {
+		o.Retention = DefaultRetention
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return o
+}
+
+// A Store keeps the timelines of a data folder. Its methods are safe for concurrent use.
+type Store struct {
+	o       Options
+	db      *database
+	folder  *folder
+	probers probers
+	health  health
+
+	// codecs of those who read, which bounds how many do so at a time.
+	codecs chan *codec
+
+	writing     sync.Mutex // held while the database is written to
+	codec       *codec     // of who writes; guarded by writing
+	applied     int64      // every row of the journal up to this one is in the tails or folded; guarded by writing
+	maintenance plan       // guarded by writing
+
+	mu        sync.RWMutex
+	timelines map[sli.Series]*timeline // guarded by mu; see timeline
+	unfolded  int                      // entries and gaps in all tails; guarded by mu
+	weights   map[string]float64       // of regions; guarded by mu
+	counters  map[sli.Counter]int64    // the key's N is 0; guarded by mu
+}
+
+// Open opens the folder's store read-write, making or migrating it if need be, and replays the journal. The
+// folder is locked until Close; the error of a locked one names the folder and, if known, who holds it.
+func Open(ctx context.Context, o Options) (*Store, error) {
+	o = o.withDefaults()
+	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	f, err := lockFolder(ctx, o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open store: %w", err)
+	}
+	db, err := openDatabase(ctx, filepath.Join(o.Dir, databaseName))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open store: %s: %w", filepath.Join(o.Dir, databaseName), err), f.unlock())
+	}
+	return load(ctx, o, db, f)
+}
+
+// OpenReadOnly opens the store of a folder without changing anything in it, also while another process writes
+// to it or when it was left by one that was killed. What is read is as of the opening, or later. It never
+// migrates: a folder of another version is an ErrSchema.
+func OpenReadOnly(ctx context.Context, dir string) (*Store, error) {
+	path := filepath.Join(dir, databaseName)
+	if _, err := os.Stat(path); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("read store: %s has no timelines: %w", dir, err)
+		}
+		return nil, fmt.Errorf("read store: %w", err)
+	}
+	f, db, err := openAsFound(ctx, dir)
+	if err != nil {
+		return nil, fmt.Errorf("read store: %s: %w", path, err)
+	}
+	return load(ctx, Options{Dir: dir}.withDefaults(), db, f)
+}
+
+// load reads what is kept in memory. On an error db and f are closed.
+func load(ctx context.Context, o Options, db *database, f *folder) (_ *Store, err error) {
+	s := &Store{
+		o: o, db: db, folder: f, health: health{log: o.Logger},
+		codecs:    make(chan *codec, readers),
+		timelines: map[sli.Series]*timeline{}, weights: map[string]float64{}, counters: map[sli.Counter]int64{},
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.codec, err = newCodec(&s.probers); err != nil {
+		return nil, err
+	}
+	for range readers {
+		c, err := newCodec(&s.probers)
+		if err != nil {
+			return nil, err
+		}
+		s.codecs <- c
+	}
+	if err := s.remember(ctx); err != nil {
+		return nil, fmt.Errorf("open store: %s: %w", o.Dir, err)
+	}
+	return s, nil
+}
+
+// remember reads series, epochs, weights and the journal into memory.
+func (s *Store) remember(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	err := s.db.each(ctx, s.db.read, "all series", nil, func(scan func(...any) error) error {
+		var id int64
+		var x sli.Series
+		if err := scan(&id, &x.Check, &x.Region); err != nil {
+			return err
+		}
+		s.timelineOf(x).id = id
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.rememberEpochs(ctx); err != nil {
+		return err
+	}
+	if err := s.rememberWeights(ctx); err != nil {
+		return err
+	}
+	return s.replay(ctx, 0, 1<<62)
+}
+
+func (s *Store) rememberEpochs(ctx context.Context) error {
+	epochs := map[*timeline][]epoch{}
+	err := s.db.each(ctx, s.db.read, "all epochs", nil, func(scan func(...any) error) error {
+		var x sli.Series
+		var e epoch
+		err := scan(&x.Check, &x.Region, &e.prober, &e.start, &e.announced, &e.grid.Interval, &e.grid.Offset,
+			&e.budget, &e.under, &e.of, &e.expected)
+		t := s.timelineOf(x)
+		epochs[t] = append(epochs[t], e)
+		return err
+	})
+	for t, es := range epochs {
+		t.epochs, t.due = es, timetable(es)
+	}
+	return err
+}
+
+// timelineOf returns the timeline of a series, a new one if there is none. Under writing and mu, but while opening.
+func (s *Store) timelineOf(x sli.Series) *timeline {
+	t, ok := s.timelines[x]
+	if !ok {
+		t = &timeline{Series: x}
+		s.timelines[x] = t
+	}
+	return t
+}
+
+// Close closes the store and unlocks the folder. Nothing is lost by not calling it. Nobody may use the store
+// any more.
+func (s *Store) Close() error {
+	err := s.db.close()
+	if s.codec != nil {
+		s.codec.close()
+	}
+	for range len(s.codecs) {
+		(<-s.codecs).close()
+	}
+	if err := errors.Join(err, s.folder.unlock()); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// A health remembers whether writing works, so that the log hears of a change and not of every failure.
+type health struct {
+	log *slog.Logger
+	mu  sync.Mutex
+	bad bool // guarded by mu
+}
+
+// note takes in how a write went and returns the same error. That the caller gave up says nothing.
+func (h *health) note(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case err != nil && !h.bad:
+		h.log.Error("timelines cannot be written; results wait in the queue until they can", "error", err)
+	case err == nil && h.bad:
+		h.log.Info("timelines can be written again")
+	}
+	h.bad = err != nil
+	return err
+}

@@ -1,0 +1,185 @@
+package timeline
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli"
+)
+
+func TestProbeAndSLIAgree(t *testing.T) {
+	pairs := map[probe.Outcome]sli.Outcome{
+		0: sli.NoData, probe.Up: sli.Up, probe.Down: sli.Down, probe.ExpectedUnreachable: sli.ExpectedUnreachable,
+		probe.Unexpected: sli.Unexpected, probe.Inconclusive: sli.Inconclusive, probe.Missed: sli.Missed,
+	}
+	for p, s := range pairs {
+		if uint8(p) != uint8(s) {
+			t.Errorf("%v: got %d in probe and %d in sli, want the same", p, p, s)
+		}
+	}
+	if len(pairs) != len(probe.Outcomes())+1 {
+		t.Errorf("got %d outcomes, want %d", len(probe.Outcomes()), len(pairs)-1)
+	}
+	if int64(probe.NoLatency) != int64(sli.NoLatency) {
+		t.Errorf("no latency: got %d in probe and %d in sli", probe.NoLatency, sli.NoLatency)
+	}
+	for d := time.Microsecond; d < time.Hour; d = d*11/10 + 1 {
+		v := sli.Index(probe.IndexOf(d)).Seconds()
+		if e := v/d.Seconds() - 1; e > 0.0101 || e < -0.0101 {
+			t.Fatalf("%v: index %d stands for %v s, want it within 1 %%: the gammas differ", d, probe.IndexOf(d), v)
+		}
+	}
+}
+
+func TestIngestIsVisibleBeforeAndAfterFoldAndRestart(t *testing.T) {
+	dir, c := t.TempDir(), &clock{noon}
+	s := openStore(t, dir, c)
+	at := noon.Add(-time.Minute)
+	ingest(t, s, message(t, "p", probe.Batch{
+		Epochs:  []probe.Epoch{follow("shop")},
+		Results: []probe.Result{up("shop", at), down("shop", at.Add(20 * time.Second))},
+		Missed:  []probe.MissedRange{{Check: "shop", From: at.Add(30 * time.Second).UnixMilli(), To: at.Add(50 * time.Second).UnixMilli(), Reason: probe.Stopped}},
+	}))
+	const want = "up no_data down{timeout} missed{stopped} missed{stopped} no_data"
+	wantText(t, "in the tail", want, outcomes(t, s, at, noon))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s = openStore(t, dir, c)
+	wantText(t, "replayed", want, outcomes(t, s, at, noon))
+	foldAll(t, s)
+	wantText(t, "folded", want, outcomes(t, s, at, noon))
+	if n := rows(t, s, "journal"); n != 0 {
+		t.Errorf("journal after a fold: got %d rows, want none", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s = openStore(t, dir, c)
+	defer s.Close()
+	wantText(t, "folded and reopened", want, outcomes(t, s, at, noon))
+	s2, err := OpenReadOnly(t.Context(), dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s2.Close()
+	wantText(t, "read beside the writer", want, outcomes(t, s2, at, noon))
+}
+
+func TestOpenLocksTheFolder(t *testing.T) {
+	dir := t.TempDir()
+	s := openStore(t, dir, &clock{noon})
+	_, err := Open(t.Context(), Options{Dir: dir})
+	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), dir) || !strings.Contains(err.Error(), holder(dir+"/"+lockName)) {
+		t.Errorf("second open: got %v, want an ErrLocked that names %s and the process", err, dir)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, err = Open(t.Context(), Options{Dir: dir})
+	if err != nil {
+		t.Fatalf("open after close: %v", err)
+	}
+	_ = s.Close()
+}
+
+func TestStaggeredFoldsFreeTheJournal(t *testing.T) {
+	s := newStore(t)
+	checks := []string{"a", "b", "c", "d", "shop"}
+	for n := range 2 * foldParts {
+		at := noon.Add(time.Duration(n) * 10 * time.Second)
+		var b probe.Batch
+		for _, c := range checks {
+			b.Results = append(b.Results, up(c, at))
+		}
+		ingest(t, s, message(t, "p", b))
+		if err := s.step(t.Context(), uint32(n)); err != nil {
+			t.Fatal(err)
+		}
+		if n := rows(t, s, "journal"); n > foldParts+1 {
+			t.Fatalf("tick %d: got %d rows in the journal, want at most those of one round", n, n)
+		}
+	}
+	if n := rows(t, s, "journal"); n == 0 {
+		t.Error("got an empty journal, want the rows of unfolded series to be kept")
+	}
+}
+
+func TestCrowdedTailIsFolded(t *testing.T) {
+	s := newStore(t)
+	var b probe.Batch
+	for i := range 5000 {
+		b.Results = append(b.Results, up("shop", noon.Add(-time.Duration(i)*time.Second)))
+	}
+	m := message(t, "p", b)
+	b.Results = nil
+	for n := 0; ; n++ {
+		ms := make([]Message, 4)
+		for k := range ms {
+			ms[k] = m
+			ms[k].Region = "r" + string(rune('a'+n)) + string(rune('a'+k))
+		}
+		ingest(t, s, ms...)
+		if s.unfolded > tailLimit+1000*tailPerSeries {
+			t.Fatalf("got %d entries in memory, want them folded", s.unfolded)
+		}
+		if rows(t, s, "block") > 0 {
+			break
+		}
+	}
+	if n := rows(t, s, "journal"); n != 0 || s.unfolded != 0 {
+		t.Errorf("after the fold: got %d rows and %d entries, want none", n, s.unfolded)
+	}
+}
+
+func TestReject(t *testing.T) {
+	s := newStore(t)
+	good := message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{up("shop", noon)}})
+	poison := Message{Region: "tokyo", Prober: "p", Received: noon, Payload: []byte("\x01no such thing")}
+	strange := good
+	strange.Region = "../tokyo"
+	old := message(t, "p", probe.Batch{Results: []probe.Result{up("shop", noon.Add(-DefaultRetention-time.Second)), up("shop", noon.Add(-10*time.Second))}})
+	future := message(t, "p", probe.Batch{Results: []probe.Result{up("shop", noon.Add(time.Hour+time.Second))}})
+	ingest(t, s, poison, strange, old, good, future)
+	wantText(t, "what could be read", "up up", outcomes(t, s, noon.Add(-10*time.Second), noon.Add(time.Second)))
+	got := map[string]int64{}
+	for _, c := range s.Counters() {
+		if c.What == sli.CountRejected {
+			got[c.Reason] = c.N
+		}
+	}
+	for _, reason := range []string{"malformed", "off_subject", "too_old", "future"} {
+		if got[reason] != 1 {
+			t.Errorf("rejected %s: got %d, want 1", reason, got[reason])
+		}
+	}
+	if n := rows(t, s, "rejected"); n != 4 {
+		t.Errorf("got %d rejected rows, want 4", n)
+	}
+	for range 3 {
+		ms := make([]Message, rejectedKept)
+		for i := range ms {
+			ms[i] = poison
+		}
+		ingest(t, s, ms...)
+	}
+	if n := rows(t, s, "rejected"); n != rejectedKept {
+		t.Errorf("after a flood: got %d rejected rows, want %d", n, rejectedKept)
+	}
+}
+
+func TestReadOnlyOfNothing(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := OpenReadOnly(t.Context(), dir); err == nil || !strings.Contains(err.Error(), dir) {
+		t.Errorf("got %v, want an error that names %s", err, dir)
+	}
+	if es, _ := os.ReadDir(dir); len(es) > 0 {
+		t.Errorf("got %v in the folder, want it untouched", es)
+	}
+}

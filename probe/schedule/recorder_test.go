@@ -108,7 +108,7 @@ func start(t *testing.T, change func(*recorder, *Options)) *stage {
 
 // until lets time pass to d after the start, and everything due then happen.
 func (s *stage) until(d time.Duration) {
-	time.Sleep(time.UnixMilli(s.start).Add(d).Sub(time.Now()))
+	time.Sleep(time.Until(time.UnixMilli(s.recorder.start).Add(d)))
 	synctest.Wait()
 }
 

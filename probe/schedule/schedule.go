@@ -139,19 +139,22 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.setContext(ctx)
+	s.mu.Lock()
+	s.ctx = ctx
+	s.mu.Unlock()
 	err = s.watch(ctx, w)
-	cancel()
-	s.setContext(nil)
+	cancel() // with the timer broken, the runs have to end too
 	err = errors.Join(err, w.close())
-	s.group.Wait()
+	s.retire()
 	return err
 }
 
-func (s *Scheduler) setContext(ctx context.Context) {
+// retire waits until no run is going on and no further one can begin.
+func (s *Scheduler) retire() {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ctx = ctx
+	s.ctx = nil
+	s.mu.Unlock()
+	s.group.Wait()
 }
 
 // watch keeps the waker in step with the waves and with the wall clock.

@@ -90,7 +90,7 @@ func (s *SLO) validateWindow() []Problem {
 	case s.Window != 0 && s.Calendar != "":
 		ps = append(ps, Problem{"calendar", "found window and calendar, wanted one of them", "window rolls along; calendar starts anew with each unit"})
 	case s.Window != 0 && s.Window < time.Hour:
-		ps = append(ps, Problem{"window", fmt.Sprintf("found %v, wanted at least 1h", s.Window), ""})
+		ps = append(ps, Problem{"window", "found less than an hour, wanted at least 1h", ""})
 	case s.Calendar != "" && !slices.Contains(calendarUnits(), s.Calendar):
 		ps = append(ps, Problem{"calendar", oneOf(s.Calendar, calendarUnits()), ""})
 	}
@@ -133,7 +133,7 @@ func (s *SLO) validatePolicy() []Problem {
 }
 
 func oneOf(found string, wanted []string) string {
-	return fmt.Sprintf("found %q, wanted %s", found, strings.Join(wanted, ", "))
+	return fmt.Sprintf("found %q, wanted %s", found, strings.Join(wanted[:len(wanted)-1], ", ")+" or "+wanted[len(wanted)-1])
 }
 
 // UnmarshalText reads the scalar forms, pooled and worst.

@@ -1,0 +1,226 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli"
+)
+
+// A Warning is something that is allowed and seldom meant: what follows from it, and as Hint what to do about it.
+type Warning Fault
+
+// String returns the warning in one line, place first.
+func (w Warning) String() string { return Fault(w).Error() }
+
+// A Notice is a part of the configuration that is validated and has no effect yet.
+type Notice Fault
+
+// String returns the notice in one line, place first.
+func (n Notice) String() string { return Fault(n).Error() }
+
+// Lint returns what is allowed and seldom meant, in the order of the file.
+func (f *File) Lint() []Warning { return slices.Clone(f.warnings) }
+
+// Notices returns what is validated and has no effect yet, in the order of the file.
+func (f *File) Notices() []Notice { return slices.Clone(f.notices) }
+
+// notices tells what has no effect yet.
+func (d *decoder) notices(f *File) []Notice {
+	var ns []Notice
+	for i, s := range f.SLOs {
+		at := d.where(fmt.Sprintf("slos[%d]", i))
+		ns = append(ns, Notice{File: d.file, Line: at.line, Column: at.column, Path: at.path, Message: s.Name + " is validated and not evaluated yet"})
+	}
+	return ns
+}
+
+// A linter collects warnings about a valid file.
+type linter struct {
+	d    *decoder
+	f    *File
+	list []Warning
+}
+
+// lint looks over a valid file.
+func (d *decoder) lint(f *File) []Warning {
+	l := &linter{d: d, f: f}
+	l.places()
+	for i, c := range f.Checks {
+		l.check(c, fmt.Sprintf("checks[%d]", i))
+	}
+	for i := range f.SLOs {
+		l.objective(&f.SLOs[i], fmt.Sprintf("slos[%d]", i))
+	}
+	slices.SortStableFunc(l.list, func(a, b Warning) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return l.list
+}
+
+func (l *linter) warn(path, reason, remedy string) {
+	s := l.d.where(path)
+	l.list = append(l.list, Warning{File: l.d.file, Line: s.line, Column: s.column, Path: path, Message: reason, Hint: remedy})
+}
+
+// places looks at regions and controls.
+func (l *linter) places() {
+	if len(l.f.Regions) == 1 {
+		l.warn("regions", "one region cannot tell a fault of the target from one on its own way there", "probe from three regions or more")
+	}
+	if len(l.f.Checks) == 0 {
+		l.warn("checks", "nothing is probed", "add a check")
+	}
+	if !slices.ContainsFunc(l.f.Regions, func(r Region) bool { return r.Weight > 0 }) {
+		l.warn("regions", "every region has weight 0, so figures over all regions are undefined", "give a weight to those that stand for users")
+	}
+	if l.f.Controls.None {
+		l.warn("controls", "without controls every fault of a prober's own network is booked to the targets, as unvouched", "controls: {preset: root-dns}")
+	}
+	for _, p := range probe.LintControls(l.f.Controls.Options(), l.f.Checks) {
+		path := "controls"
+		if p.Field != "" && l.d.has(join(path, p.Field)) {
+			path = join(path, p.Field)
+		}
+		l.warn(path, p.Message, p.Hint)
+	}
+}
+
+// longBudget is from where on one check delays all figures noticeably.
+const longBudget = 5 * time.Minute
+
+func (l *linter) check(c *probe.Check, path string) {
+	budget := c.Budget()
+	if c.Timeout == c.Interval && !c.Overlap {
+		l.warn(l.here(path+".timeout", path), c.Name+": timeout and interval are both "+FormatDuration(c.Interval)+", so a slow answer delays the next slot until it is missed",
+			"shorten the timeout, or lengthen the interval")
+	}
+	if budget > longBudget {
+		l.warn(l.here(path+".timeout", path), c.Name+": a slot can take "+FormatDuration(budget)+", and all figures wait for the slowest check", "shorten the timeout, or retry less")
+	}
+	if c.Latency.Under > budget {
+		l.warn(l.here(path+".latency.under", path), c.Name+": every success is under "+FormatDuration(c.Latency.Under)+", since a slot ends after "+FormatDuration(budget), "lower the threshold")
+	}
+	e := encoder{}
+	e.node(reflect.ValueOf(c.Kind).Elem(), "")
+	if e.plain {
+		l.warn(path+"."+l.d.kindOf(c.Kind), c.Name+": a credential is written out in the file", `keep it at the probers: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"}`)
+	}
+}
+
+// here returns the first path if it is in the file, and the second if not.
+func (l *linter) here(path, around string) string {
+	if l.d.has(path) {
+		return path
+	}
+	return around
+}
+
+// objective looks at what an objective makes of the schedule.
+func (l *linter) objective(s *sli.SLO, path string) {
+	if s.Provisional {
+		l.warn(l.here(path+".provisional", path), s.Name+": the objective is provisional", "review it with what was observed, then remove provisional")
+	}
+	if s.Window == 0 || s.Indicator != "availability" {
+		return
+	}
+	for _, c := range l.f.Checks {
+		if slices.Contains(s.Checks, c.ID) || slices.Contains(s.Checks, "all") {
+			l.burn(s, c, path)
+		}
+	}
+}
+
+// burn warns if one failed slot of a check pages by itself. The pairs of burn rate and window are those of the
+// SRE workbook (chapter 5, "Alerting on SLOs"): 2 % of the budget in an hour pages, 5 % in six hours too.
+func (l *linter) burn(s *sli.SLO, c *probe.Check, path string) {
+	regions := counted(s, l.f)
+	share := blame(s, regions)
+	hours := s.Window.Hours()
+	rate := func(share float64, interval time.Duration) float64 {
+		return share * interval.Hours() / (1 - float64(s.Objective))
+	}
+	page, calm := 0.02*hours, 0.05*hours/6
+	if got := rate(share, c.Interval); got >= page {
+		n := 1
+		for rate(1/float64(n), c.Interval) >= calm {
+			n++
+		}
+		l.warn(l.here(path+".objective", path), fmt.Sprintf("%s: one failed slot in an hour already burns %.1f×: with %s at %s a %s objective pages on a single failure of %s",
+			s.Name, got, plural(len(regions), "region"), FormatDuration(c.Interval), s.Objective, c.Name), remedy(n, slower(func(d time.Duration) bool { return rate(share, d) < calm })))
+	}
+}
+
+func remedy(regions int, interval time.Duration) string {
+	var ways []string
+	if regions <= 20 {
+		ways = append(ways, plural(regions, "region"))
+	}
+	if interval > 0 {
+		ways = append(ways, FormatDuration(interval))
+	}
+	if len(ways) == 0 {
+		return "lower the objective"
+	}
+	return "use " + strings.Join(ways, " or ")
+}
+
+// slower returns the longest customary interval that is good; zero if none is.
+func slower(good func(time.Duration) bool) time.Duration {
+	for _, seconds := range []time.Duration{300, 120, 60, 30, 15, 10, 5, 2, 1} {
+		if good(seconds * time.Second) {
+			return seconds * time.Second
+		}
+	}
+	return 0
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "one " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// blame returns the largest share of an instant that one region's failure makes bad.
+func blame(s *sli.SLO, regions []Region) float64 {
+	var sum, most float64
+	for _, r := range regions {
+		sum += r.Weight
+		most = max(most, r.Weight)
+	}
+	switch q := s.Combine.Quorum; {
+	case s.Combine.Rule == "worst":
+		return 1
+	case q != nil && len(regions)-1 >= needed(q, len(regions)):
+		return 0
+	case q != nil:
+		return 1
+	case sum == 0:
+		return 0
+	}
+	return most / sum
+}
+
+// needed returns how many of n regions a quorum asks for.
+func needed(q *sli.Quorum, n int) int {
+	switch {
+	case q.All:
+		return n
+	case q.Any:
+		return 1
+	case q.Count > 0:
+		return q.Count
+	}
+	for k := range n {
+		if float64(k) >= float64(q.Share)*float64(n) {
+			return k
+		}
+	}
+	return n
+}

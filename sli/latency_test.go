@@ -98,3 +98,22 @@ func TestWilsonOfLongCells(t *testing.T) {
 		t.Errorf("want [%v, %v], as with short cells; got [%v, %v]", *b.Low, *b.High, *a.Low, *a.High)
 	}
 }
+
+func FuzzValue(f *testing.F) {
+	for _, seed := range []string{`0.25`, `"+Inf"`, `"-Inf"`, `1e999`, `-0`, `null`, `"`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var v, again sli.Value
+		if json.Unmarshal(text, &v) != nil {
+			return
+		}
+		b, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(b, &again); err != nil || again != v {
+			t.Fatalf("%s: read as %v, written as %s, read as %v, %v", text, v, b, again, err)
+		}
+	})
+}

@@ -70,7 +70,7 @@ func (t *Tally) observe(s *Slot, o Outcome) {
 	if s.Unvouched {
 		t.unvouched++
 	}
-	if s.Reason != "" && o != NoData {
+	if s.Reason != "" {
 		if t.reasons == nil {
 			t.reasons = make(map[string]int64)
 		}

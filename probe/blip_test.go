@@ -198,6 +198,23 @@ func TestBlips(t *testing.T) {
 	}
 }
 
+// TestBlipsFound holds scenes that a rule failed once.
+func TestBlipsFound(t *testing.T) {
+	const ms = time.Millisecond
+	for name, sc := range map[string]scene{
+		"a blip from the first SYN to the second, others see right after": {kind: "tcp", timeout: 2 * time.Second, lasts: 1001 * ms, busy: true},
+		"an interface comes back a moment after the failure":              {kind: "down", timeout: 2 * time.Second, begins: -3820 * ms, lasts: 4000 * ms, busy: true},
+		"a lost SYN uses up the time of a slow answer":                    {kind: "tcp", think: 1500 * ms, timeout: 2 * time.Second, lasts: 500 * ms},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, ev, _ := sc.play(t)
+			if got.Outcome != Inconclusive {
+				t.Errorf("got %v{%v}, suspected %q, want inconclusive", got.Outcome, got.Reason, ev.Suspected)
+			}
+		})
+	}
+}
+
 // TestAnyBlip: the same for blips at any instant, of half a second and more, with other checks about or not. Left
 // out is what no prober can know: an answer lost in a blip of under two seconds, whose repetition is
 // all that comes.

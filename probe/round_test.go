@@ -366,3 +366,22 @@ func TestControlsStatus(t *testing.T) {
 		t.Errorf("nil: %+v", s)
 	}
 }
+
+// TestControlThatLostAPacket: it works, but does not show that the network was alive when it began.
+func TestControlThatLostAPacket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := NewControls(ControlOptions{Targets: []Kind{&fake{target: host("192.0.2.1"), do: func(ctx context.Context) Attempt {
+			a := after(300*time.Millisecond, ReasonNone)(ctx)
+			a.Lost = 1
+			return a
+		}}}})
+		failing := checkOf(&fake{target: host("203.0.113.1"), do: after(time.Millisecond, Refused)}, time.Second)
+		if got, _ := lookNow(t.Context(), NewLooker(nil, c, "here"), failing); got.Outcome != Inconclusive {
+			t.Errorf("%v{%v}, want inconclusive", got.Outcome, got.Reason)
+		}
+		if s := c.Status(); s.Controls[0].LastSuccess.IsZero() || s.Controls[0].Reason != ReasonNone {
+			t.Errorf("its status is %+v, want a success", s.Controls[0])
+		}
+		time.Sleep(3 * time.Second)
+	})
+}

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -97,5 +98,87 @@ func TestRegistrable(t *testing.T) {
 		if got := registrable(name); got != want {
 			t.Errorf("registrable(%q) = %q, want %q", name, got, want)
 		}
+	}
+}
+
+// TestClaims says for each way of failing or succeeding which sightings are enough. Times are in ms since the
+// attempt began; every sighting is by a host of its own, and the quorum is one.
+func TestClaims(t *testing.T) {
+	silent := Attempt{Reason: Timeout}
+	route := Attempt{Reason: NetworkUnreachable}
+	refused := Attempt{Reason: Refused}
+	hung := Attempt{Reason: ResponseTimeout}
+	late := Attempt{Reason: ResponseTimeout, Lost: 1}
+	stuck := Attempt{Reason: ResponseTimeout, Lost: 1, Pending: true}
+	query := Attempt{Reason: ResponseTimeout, Lost: 1, Datagram: true}
+	waited := Attempt{Latency: 5 * time.Second}
+	lost := Attempt{Latency: time.Second, Lost: 1}
+	syn := Attempt{Latency: time.Second, Spans: []Span{{Phase: PhaseConnect, For: time.Second}}}
+	rows := []struct {
+		name     string
+		a        Attempt
+		end      int
+		controls []int
+		checks   []int
+		blind    []int
+		want     bool
+	}{
+		{"silence, seen at both ends and between", silent, 2000, []int{1000, 2000}, nil, nil, true},
+		{"silence, seen a little late", silent, 2000, []int{1150, 2150}, nil, nil, true},
+		{"silence, not seen before the second SYN", silent, 2000, []int{1300, 2300}, nil, nil, false},
+		{"silence, not seen after its end", silent, 2000, []int{1000, 1999}, nil, nil, false},
+		{"silence, seen only long after its end", silent, 2000, []int{1000, 4001}, nil, nil, false},
+		{"silence, seen by checks alone", silent, 2000, nil, []int{900, 2500}, nil, true},
+		{"silence, blind at the first round and seen just after", silent, 2000, []int{2000}, []int{1100, 1150}, []int{1000}, false},
+		{"silence, blind before it began", silent, 2000, []int{1000, 2000}, nil, []int{-10}, true},
+		{"silence, blind in between", silent, 9000, []int{1000, 2000, 4000, 5000, 6000, 7000, 8000, 9000}, nil, []int{3000}, false},
+		{"silence, unseen for two seconds in between", silent, 9000, []int{1000, 2000, 3000, 5100, 7000, 9000}, nil, nil, false},
+		{"silence, dead controls among busy checks", silent, 2000, nil, []int{800, 900, 1100, 1900, 2100}, []int{1000, 2000}, true},
+		{"no route, seen at once", route, 1, []int{2}, nil, nil, true},
+		{"no route, seen at once by a check", route, 1, nil, []int{2}, nil, false},
+		{"no route, seen a little later", route, 1, []int{100}, nil, nil, false},
+		{"no route, seen at once but blind before", route, 1, []int{2}, nil, []int{-1000}, false},
+		{"no route, seen at once and blind long before", route, 1, []int{2}, nil, []int{-1300}, true},
+		{"no route, among busy checks", route, 1, nil, []int{-300, 100, 400}, nil, true},
+		{"no route, checks only after it", route, 1, nil, []int{100, 400}, nil, false},
+		{"no route, checks too far apart", route, 1, nil, []int{-300, 201, 450}, nil, false},
+		{"refused, seen within two seconds", refused, 1, []int{1900}, nil, nil, true},
+		{"refused, seen only before", refused, 100, []int{50}, nil, nil, false},
+		{"refused, blind after it", refused, 1, []int{1900}, nil, []int{500}, false},
+		{"silence for half a second, seen at once after", silent, 500, []int{501}, nil, nil, true},
+		{"hung after accepting", hung, 2000, []int{1000, 2000}, nil, nil, true},
+		{"hung after a loss that was made good", late, 2000, []int{1000, 2000}, nil, nil, false},
+		{"the same, among busy checks", late, 2000, []int{1000, 2000}, []int{-200, 100, 400, 700, 1300, 1600, 1900}, nil, true},
+		{"hung with a loss to the end", stuck, 2000, []int{1000, 2000}, nil, nil, true},
+		{"a silent datagram", query, 2000, []int{1000, 2000}, nil, nil, true},
+		{"a long success, seen throughout", waited, 5000, []int{1000, 2000, 3000, 4000}, nil, nil, true},
+		{"a long success, seen every other second", waited, 5000, []int{1000, 2900, 4800}, nil, nil, true},
+		{"a long success, unseen for a while", waited, 5000, []int{1000, 4000}, nil, nil, false},
+		{"a long success, unseen at first", waited, 5000, []int{1300, 2000, 3000, 4000}, nil, nil, false},
+		{"a loss, seen by a round", lost, 1010, []int{1000}, nil, nil, false},
+		{"a loss among busy checks", lost, 1010, nil, []int{-300, 100, 500, 900}, nil, true},
+		{"a loss, unseen before", lost, 1010, nil, []int{10, 400, 800}, nil, false},
+		{"a loss, unseen after", lost, 1010, nil, []int{-300, 10, 400}, nil, false},
+		{"a connection of a second, seen by a round", syn, 1010, []int{1000}, nil, nil, false},
+		{"a connection of a second among busy checks", syn, 1010, nil, []int{-300, 100, 500, 900}, nil, true},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			var m memory
+			for i, ms := range r.controls {
+				m.note(sighting{at: at(ms), host: fmt.Sprint("control", i), control: true})
+			}
+			for i, ms := range r.checks {
+				m.note(sighting{at: at(ms), host: fmt.Sprint("check", i)})
+			}
+			for _, ms := range r.blind {
+				m.noteBlind(at(ms))
+			}
+			r.a.Host = "target"
+			claim := claimOf(&r.a, at(0), at(r.end))
+			if got := claim.held(&m, 1); got != r.want {
+				t.Errorf("got %v, want %v", got, r.want)
+			}
+		})
 	}
 }

@@ -1,0 +1,177 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli"
+)
+
+// noon is the now of most tests.
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
+
+// budget is the longest that a slot may take here; as_of is that and 15 s before now.
+const budget = 10 * time.Second
+
+// memory is a Source in memory. Its figures are computed by sli, as those of a store are. Change it only
+// between requests.
+type memory struct {
+	now      time.Time
+	order    []sli.Series
+	lines    map[sli.Series]*line
+	spans    map[string][]sli.Span
+	counters []sli.Counter
+	err      error // what every method fails with
+}
+
+// line is one timeline: slots every interval from an instant on, at offset 0.
+type line struct {
+	from, interval int64
+	under          time.Duration
+	slots          map[int64]sli.Slot
+	evidence       []probe.Evidence // newest first
+}
+
+func newMemory() *memory {
+	return &memory{now: noon, lines: map[sli.Series]*line{}, spans: map[string][]sli.Span{}}
+}
+
+// follow begins a timeline.
+func (m *memory) follow(check, region string, from time.Time, interval time.Duration) *line {
+	x := sli.Series{Check: check, Region: region}
+	m.order = append(m.order, x)
+	m.lines[x] = &line{from: from.UnixMilli(), interval: interval.Milliseconds(), slots: map[int64]sli.Slot{}}
+	return m.lines[x]
+}
+
+// record stores the slots at every interval from at on.
+func (l *line) record(at time.Time, slots ...sli.Slot) {
+	t := at.UnixMilli()
+	for _, s := range slots {
+		s.At = t
+		l.slots[t] = s
+		t += l.interval
+	}
+}
+
+// fill stores the same slot for the whole of [from, to).
+func (l *line) fill(from, to time.Time, s sli.Slot) {
+	for t := from; t.Before(to); t = t.Add(time.Duration(l.interval) * time.Millisecond) {
+		l.record(t, s)
+	}
+}
+
+func (l *line) segments() []sli.Segment {
+	return sli.Timetable([]sli.Epoch{{Prober: "p", From: l.from, Interval: l.interval}})
+}
+
+func (l *line) due(from, to int64) []sli.Slot {
+	var out []sli.Slot
+	for at, cell := range sli.Due(l.segments(), from, to) {
+		s, ok := l.slots[at]
+		if !ok {
+			s = sli.Slot{At: at, Latency: sli.NoLatency}
+		}
+		s.Cell = cell
+		s.Under = s.Outcome == sli.Up && s.Latency.Seconds() < l.under.Seconds()
+		out = append(out, s)
+	}
+	return out
+}
+
+func (m *memory) window(q sli.Query) (sli.Window, error) {
+	return q.Resolve(sli.AsOf(q.Now, budget))
+}
+
+func (m *memory) tally(x sli.Series, w sli.Window) *sli.Tally {
+	t := new(sli.Tally)
+	t.AddAll(slices.Values(m.lines[x].due(w.From, w.To)), m.spans[x.Check])
+	return t
+}
+
+func (m *memory) Reports(_ context.Context, q sli.Query) ([]sli.Report, error) {
+	w, err := m.window(q)
+	if err = errors.Join(err, m.err); err != nil {
+		return nil, err
+	}
+	var out []sli.Report
+	parts := map[string][]sli.Part{}
+	var checks []string
+	for _, x := range m.order {
+		if !wanted(q.Checks, x.Check) || !wanted(q.Regions, x.Region) {
+			continue
+		}
+		if !slices.Contains(checks, x.Check) {
+			checks = append(checks, x.Check)
+		}
+		t := m.tally(x, w)
+		out = append(out, sli.RegionReport(w, sli.Subject{Check: x.Check, Region: x.Region, Under: m.lines[x].under}, t))
+		parts[x.Check] = append(parts[x.Check], sli.Part{Region: x.Region, Weight: 1, Tally: t})
+	}
+	for _, c := range checks {
+		out = append(out, sli.Pooled(w, sli.Subject{Check: c, Under: m.lines[sli.Series{Check: c, Region: parts[c][0].Region}].under}, parts[c]))
+	}
+	return out, nil
+}
+
+func wanted(names []string, name string) bool {
+	return len(names) == 0 || slices.Contains(names, name)
+}
+
+func (m *memory) Probers(_ context.Context, q sli.Query) ([]sli.ProberReport, error) {
+	w, err := m.window(q)
+	if err = errors.Join(err, m.err); err != nil {
+		return nil, err
+	}
+	var out []sli.ProberReport
+	for _, region := range regionsIn(m.order) {
+		var ts []*sli.Tally
+		for _, x := range m.order {
+			if x.Region == region && wanted(q.Regions, region) {
+				ts = append(ts, m.tally(x, w))
+			}
+		}
+		if len(ts) > 0 {
+			out = append(out, sli.NewProberReport(w, region, ts))
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Recent(_ context.Context, check, region string, n int) ([]sli.Slot, error) {
+	l := m.lines[sli.Series{Check: check, Region: region}]
+	if l == nil || m.err != nil {
+		return nil, m.err
+	}
+	to := m.now.UnixMilli() + 1
+	due := l.due(max(l.from, to-int64(n+1)*l.interval), to)
+	return due[max(0, len(due)-n):], nil
+}
+
+func (m *memory) Evidence(_ context.Context, check, region string, n int) ([]probe.Evidence, error) {
+	l := m.lines[sli.Series{Check: check, Region: region}]
+	if l == nil || m.err != nil {
+		return nil, m.err
+	}
+	return l.evidence[:min(n, len(l.evidence))], nil
+}
+
+func (m *memory) Spans(_ context.Context, check string, _, _ int64) ([]sli.Span, error) {
+	return m.spans[check], m.err
+}
+
+func (m *memory) Series(context.Context) ([]sli.Series, error) { return m.order, m.err }
+
+func (m *memory) Counters() []sli.Counter { return m.counters }
+
+// Slots as they are stored.
+func up(latency time.Duration) sli.Slot {
+	return sli.Slot{Outcome: sli.Up, Latency: sli.Index(probe.IndexOf(latency)), Attempts: 1}
+}
+
+func notUp(o sli.Outcome, r probe.Reason) sli.Slot {
+	return sli.Slot{Outcome: o, Reason: r.String(), Latency: sli.NoLatency, Attempts: 1}
+}

@@ -1,0 +1,126 @@
+// Package web shows what the timelines amount to: an API in JSON for programs, a page for people, and
+// metrics for Prometheus. It computes no figure of its own; every number comes from sli, by way of a Source.
+// It never writes, has no authentication, and leaves listening, time limits and TLS to who serves it.
+//
+// # The API
+//
+// All answers are JSON. Lists are {"items":[…],"next":null}; errors are problem details as of RFC 9457 with
+// the members type, title, status, detail and, where they apply, parameter, got, want and nearest. An
+// unknown or repeated parameter is an error. Times are RFC 3339 or relative to now, like -1h; durations are
+// like 90s, 1h30m or 28d.
+//
+//	GET /api/v1/sli       check, region (both repeatable); window, or from and to (default: window=1h)
+//	GET /api/v1/probers   region (repeatable); window, or from and to
+//	GET /api/v1/checks    the checks of the configuration in force
+//	GET /api/v1/evidence  check (required), region, limit (1 to 50, default 10); newest first
+//	GET /healthz /readyz  plain text; 200, or 503 with the reason
+//	GET /metrics          see Collector
+//
+// # The page
+//
+// / lists every check by region (parameters window, region, show, q); /checks/ID tells all about one.
+// Both are complete without JavaScript and carry no inline script or style.
+package web
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli"
+)
+
+// A Source answers questions about timelines. All methods are safe for concurrent use.
+type Source interface {
+	// Reports gives one report per check and region that was due in the window, and one per check over its
+	// regions. All answers to one question have the same as_of.
+	Reports(ctx context.Context, q sli.Query) ([]sli.Report, error)
+	// Probers gives one report per region.
+	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
+	// Recent gives the last n due slots up to now, oldest first; the newest may not have arrived yet.
+	Recent(ctx context.Context, check, region string, n int) ([]sli.Slot, error)
+	// Evidence gives the last n pieces of evidence, newest first.
+	Evidence(ctx context.Context, check, region string, n int) ([]probe.Evidence, error)
+	// Spans gives the intervals that change how slots of the check in [from, to), Unix ms, count.
+	Spans(ctx context.Context, check string, from, to int64) ([]sli.Span, error)
+	// Series names every timeline there is.
+	Series(ctx context.Context) ([]sli.Series, error)
+	// Counters tells what came in since the process started.
+	Counters() []sli.Counter
+}
+
+// A Check is what the page and the API say about a check of the configuration in force.
+type Check struct {
+	ID       string
+	Name     string
+	Kind     string // "http", "tcp", "dns"
+	Target   string // for people, without credentials
+	Interval time.Duration
+	Timeout  time.Duration
+	Under    time.Duration // latency threshold; zero: none
+	Labels   map[string]string
+	Regions  []string          // in the order of the configuration
+	Expect   map[string]string // by region: "reachable", "unreachable by refused, timeout"
+	Enabled  bool
+}
+
+// Options are what the handler needs. Source is required.
+type Options struct {
+	Source   Source
+	Catalog  func() []Check      // the checks of the configuration in force; nil: none
+	Ready    func() error        // why the process cannot do its work; nil: always ready
+	Version  string              // of the program, for the page and gaikei_build_info
+	Now      func() time.Time    // nil: time.Now
+	Gatherer prometheus.Gatherer // further metrics; nil: none
+}
+
+// NewHandler serves the API, the page and the metrics. It is safe for concurrent use and starts no
+// goroutine that outlives a request.
+func NewHandler(o Options) http.Handler {
+	s := newServer(o)
+	mux := http.NewServeMux()
+	for path, h := range s.routes() {
+		mux.Handle(path, readOnly(h))
+	}
+	return guard(mux)
+}
+
+// A server holds what the handlers share. It is never changed.
+type server struct {
+	Options
+	pages  *pages
+	assets map[string]asset
+}
+
+func newServer(o Options) *server {
+	if o.Catalog == nil {
+		o.Catalog = func() []Check { return nil }
+	}
+	if o.Ready == nil {
+		o.Ready = func() error { return nil }
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	assets := loadAssets()
+	return &server{Options: o, assets: assets, pages: loadPages(assets)}
+}
+
+func (s *server) routes() map[string]http.HandlerFunc {
+	return map[string]http.HandlerFunc{
+		"/{$}":             s.index,
+		"/checks/{id}":     s.check,
+		"/static/{name}":   s.static,
+		"/api/v1/sli":      answer(s.apiSLI),
+		"/api/v1/checks":   answer(s.apiChecks),
+		"/api/v1/probers":  answer(s.apiProbers),
+		"/api/v1/evidence": answer(s.apiEvidence),
+		"/healthz":         s.healthz,
+		"/readyz":          s.readyz,
+		"/metrics":         s.metrics().ServeHTTP,
+		"/":                s.notFound,
+	}
+}

@@ -35,7 +35,7 @@ func (d *decoder) checks(f *File) {
 
 // check validates one check by itself, and gives it its id.
 func (d *decoder) check(c *probe.Check, path string) {
-	d.requiredName(c.Name, path)
+	d.nameOf(c.Name, path)
 	if d.has(join(path, "id")) {
 		d.name(c.ID, join(path, "id"))
 	} else {
@@ -99,13 +99,6 @@ func (d *decoder) given(paths ...string) spot {
 		}
 	}
 	return d.where(paths[0])
-}
-
-// inside returns the spot of a mapping for what it lacks.
-func (d *decoder) inside(path, key string) spot {
-	s := d.where(path)
-	s.path = join(path, key)
-	return s
 }
 
 // loadFits validates that the attempts which may overlap cannot be more than the probers run at once, even if no

@@ -39,12 +39,10 @@ func (d *decoder) nameAt(place spot, s string) {
 	}
 }
 
-// requiredName tells that a block has no name, or what is wrong with it.
-func (d *decoder) requiredName(s, path string) {
-	if d.has(join(path, "name")) {
-		d.name(s, join(path, "name"))
-	} else if d.sound(join(path, "name")) {
-		d.tell(d.inside(path, "name"), "name is missing, wanted text", "names tell checks apart in figures, pages and metrics")
+// nameOf tells what is wrong with the name of a block; that it has none is told already.
+func (d *decoder) nameOf(s, path string) {
+	if p := join(path, "name"); d.has(p) {
+		d.name(s, p)
 	}
 }
 

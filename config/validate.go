@@ -81,7 +81,7 @@ func (d *decoder) maintenances(f *File, now time.Time) {
 	known, names := d.checkNames(f), map[string]spot{}
 	for i := range f.Maintenance {
 		m, path := &f.Maintenance[i], fmt.Sprintf("maintenance[%d]", i)
-		d.requiredName(m.Name, path)
+		d.nameOf(m.Name, path)
 		d.unique(names, m.Name, path+".name")
 		d.named(m.Checks, known, path)
 		if err := m.Validate(now); err != nil {
@@ -96,8 +96,6 @@ func (d *decoder) named(list []string, known catalogue, path string) {
 	switch {
 	case len(list) == 0 && d.has(p) && d.sound(p):
 		d.tell(d.where(p), "found no check, wanted at least one", "all stands for every check")
-	case len(list) == 0 && d.sound(p):
-		d.tell(d.inside(path, "checks"), "checks is missing, wanted a list", "all stands for every check")
 	case d.sound("checks"):
 		d.references(list, known, p)
 	}
@@ -125,13 +123,9 @@ func (d *decoder) objectives(f *File) {
 	known, names := d.checkNames(f), map[string]spot{}
 	for i := range f.SLOs {
 		s, path := &f.SLOs[i], fmt.Sprintf("slos[%d]", i)
-		if d.has(path + ".name") {
-			d.name(s.Name, path+".name")
-		}
+		d.nameOf(s.Name, path)
 		d.unique(names, s.Name, path+".name")
-		if d.has(path + ".checks") {
-			d.named(s.Checks, known, path)
-		}
+		d.named(s.Checks, known, path)
 		d.references(s.Regions, catalogue{what: "region", names: f.RegionNames()}, path+".regions")
 		var ps []probe.Problem
 		for _, p := range s.Validate() {

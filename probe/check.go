@@ -9,7 +9,7 @@ import (
 // A Check is one target, one kind, and how it is looked at. It is immutable once validated. Its tags are
 // its configuration; the key of the kind ("http", "tcp", "dns") selects an entry of Kinds.
 type Check struct {
-	Name     string            `yaml:"name"`
+	Name     string            `yaml:"name" required:"true"`
 	ID       string            `yaml:"id"` // default: the name
 	Kind     Kind              `yaml:",kind"`
 	Interval time.Duration     `yaml:"interval" default:"30s"`

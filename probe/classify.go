@@ -46,8 +46,11 @@ func dialReason(ctx context.Context, err error) Reason {
 		return Stopped
 	case isTimeout(ctx, err):
 		return Timeout
-	case errors.Is(err, syscall.ECONNREFUSED), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, syscall.ECONNREFUSED):
 		return Refused
+	case errors.Is(err, syscall.ECONNRESET):
+		// The handshake was complete and the connection torn down before we could look.
+		return Reset
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return EgressDenied
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -178,8 +179,11 @@ func (r *redactor) add(secret string) {
 	if strings.TrimSpace(secret) == "" {
 		return
 	}
-	forms := []string{secret, strings.TrimSpace(secret), url.QueryEscape(secret), url.PathEscape(secret), encode64(secret), jsonForm(secret), htmlForm(secret)}
-	for _, f := range forms {
+	quoted := strconv.Quote(secret)
+	for _, f := range []string{
+		secret, strings.TrimSpace(secret), url.QueryEscape(secret), url.PathEscape(secret),
+		encode64(secret), jsonForm(secret), htmlForm(secret), quoted[1 : len(quoted)-1],
+	} {
 		if !slices.Contains(r.forms, f) {
 			r.forms = append(r.forms, f)
 			r.longest = max(r.longest, len(f))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"sync"
 	"time"
 )
@@ -90,7 +89,7 @@ func (t *trail) reach(ctx context.Context, network string, d destination) *link 
 		return nil
 	}
 	t.enter(PhaseConnect)
-	conn, err := t.w.dialAddr(ctx, network, t.a.Addr)
+	conn, err := t.w.dial(ctx, network, t.a.Addr.String())
 	if err != nil {
 		t.fail(dialReason(ctx, err), fmt.Errorf("connect to %s: %w", t.a.Addr, err))
 		return nil
@@ -179,33 +178,12 @@ type tcpInfo struct {
 	pending bool // something of ours is not acknowledged
 }
 
-// dialAddr connects to an address; resolved names go through it as well as literal ones.
-func (w *World) dialAddr(ctx context.Context, network string, to netip.AddrPort) (net.Conn, error) {
-	if w.Dial != nil {
-		return w.Dial(ctx, network, to.String())
-	}
-	var d net.Dialer
-	// Keep-alive off: it costs system calls, and no connection lives long enough for it.
-	d.KeepAlive = -1
-	if strings.HasPrefix(network, "udp") {
-		return conned(d.DialUDP(ctx, network, netip.AddrPort{}, to))
-	}
-	return conned(d.DialTCP(ctx, network, netip.AddrPort{}, to))
-}
-
-// dial is dialAddr for addresses as text.
+// dial connects to an address, which is never a name. Keep-alive is off: it costs system calls, and no
+// connection lives long enough for it.
 func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if w.Dial != nil {
 		return w.Dial(ctx, network, address)
 	}
 	d := net.Dialer{KeepAlive: -1}
 	return d.DialContext(ctx, network, address)
-}
-
-// conned keeps a nil pointer from becoming a non-nil net.Conn.
-func conned[C net.Conn](c C, err error) (net.Conn, error) {
-	if err != nil {
-		return nil, err
-	}
-	return c, nil
 }

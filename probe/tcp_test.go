@@ -1,0 +1,54 @@
+package probe
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+func TestTCP(t *testing.T) {
+	silent := serve(t, func(net.Conn) {})
+	resetting := serve(t, func(c net.Conn) { <-time.After(time.Millisecond); resets(c) })
+	tests := []struct {
+		name     string
+		address  string
+		want     Reason
+		answered bool
+	}{
+		{"accepts", silent, ReasonNone, true},
+		{"accepts and resets later", resetting, ReasonNone, true},
+		{"refuses", closedPort(t), Refused, false},
+		{"metadata", "169.254.169.254:80", EgressDenied, false},
+		{"link-local", "[fe80::1]:80", EgressDenied, false},
+		{"mapped metadata", "[::ffff:169.254.169.254]:80", EgressDenied, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			a := look(t, &TCP{Address: tt.address})
+			wantReason(t, &a, tt.want)
+			if a.Answered != tt.answered {
+				t.Errorf("answered -want +got:\n- %v\n+ %v", tt.answered, a.Answered)
+			}
+			wantSpans(t, &a)
+		})
+	}
+}
+
+// full is a listener that takes no more connections: its queue is full, so that SYNs get no answer.
+func full(t *testing.T) string {
+	t.Helper()
+	address, fill := tinyListener(t)
+	fill(address)
+	return address
+}
+
+func TestTCPTimeout(t *testing.T) {
+	a := attempt(t, &TCP{Address: full(t)}, &World{}, 500*time.Millisecond)
+	wantReason(t, &a, Timeout)
+	if a.Answered {
+		t.Error("answered, want not answered")
+	}
+	if got := a.PhaseTime(PhaseConnect); got < 400*time.Millisecond {
+		t.Errorf("connect -want +got:\n- about 500ms\n+ %v", got)
+	}
+}

@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// nginx serves a body of 1 KiB on a port of loopback until the benchmark ends; it returns its URL.
+func nginx(b *testing.B) string {
+	b.Helper()
+	bin, err := exec.LookPath("nginx")
+	if err != nil {
+		bin = "/usr/sbin/nginx"
+	}
+	if _, err := os.Stat(bin); err != nil {
+		b.Skip("nginx is not installed (Debian package nginx-light)")
+	}
+	dir := b.TempDir()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	conf := fmt.Sprintf(`
+daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
+events { worker_connections 4096; }
+http {
+  access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+  server { listen %[2]s backlog=4096; root %[1]s; }
+}`, dir, address)
+	for name, content := range map[string]string{"nginx.conf": conf, "body": strings.Repeat("x", 1024)} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command(bin, "-c", filepath.Join(dir, "nginx.conf"), "-p", dir)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Wait()
+	})
+	for range 100 {
+		conn, err := net.Dial("tcp", address)
+		if err == nil {
+			conn.Close()
+			return "http://" + address + "/body"
+		}
+		pause(b.Context(), 50*time.Millisecond)
+	}
+	b.Fatal("nginx did not come up")
+	return ""
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// cpu is the processor time this process has used.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// BenchmarkProbeCost compares, in one run and at the same pace, what a probe costs in all (schedule, judge,
+// queue, journal) with a bare loop over net/http without keep-alive. Promise: at most 1.3 times.
+func BenchmarkProbeCost(b *testing.B) {
+	const pace, seconds = 1000, 20
+	url := nginx(b)
+	for b.Loop() {
+		bare := bareLoop(b, url, pace, seconds)
+		ours := engine(b, url, pace, seconds)
+		b.ReportMetric(float64(bare.Microseconds()), "bare-us/probe")
+		b.ReportMetric(float64(ours.Microseconds()), "gaikei-us/probe")
+		b.ReportMetric(float64(ours)/float64(bare), "ratio")
+	}
+}
+
+// bareLoop asks pace times a second and returns the CPU time of one request.
+func bareLoop(b *testing.B, url string, pace, seconds int) time.Duration {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
+	tick := time.NewTicker(time.Second / time.Duration(pace))
+	defer tick.Stop()
+	var wg sync.WaitGroup
+	before := cpu(b)
+	n := pace * seconds
+	for range n {
+		<-tick.C
+		wg.Go(func() {
+			resp, err := client.Get(url)
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+		})
+	}
+	wg.Wait()
+	return (cpu(b) - before) / time.Duration(n)
+}
+
+// engine runs the whole of `gaikei run` with pace checks at one second and returns the CPU time of one probe.
+func engine(b *testing.B, url string, pace, seconds int) time.Duration {
+	dir := b.TempDir()
+	config := filepath.Join(dir, "gaikei.yaml")
+	if err := os.WriteFile(config, benchConfig(url, pace, "1s", "900ms"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(b.Context())
+	ready, done := make(chan struct{}), make(chan error, 1)
+	o := runOptions{
+		config: config, data: filepath.Join(dir, "data"), listen: "127.0.0.1:0", maxRunning: 1024,
+		ready: func() { close(ready) },
+	}
+	go func() { done <- serve(ctx, o, streams{out: io.Discard, err: io.Discard}) }()
+	select {
+	case <-ready:
+	case err := <-done:
+		b.Fatal(err)
+	}
+	pause(ctx, 3*time.Second) // the schedule takes over a second after it is announced
+	before := cpu(b)
+	pause(ctx, time.Duration(seconds)*time.Second)
+	used := cpu(b) - before
+	stop()
+	if err := <-done; err != nil {
+		b.Fatal(err)
+	}
+	return used / time.Duration(pace*seconds)
+}
+
+// benchConfig has n HTTP checks of one URL.
+func benchConfig(url string, n int, interval, timeout string) []byte {
+	var sb strings.Builder
+	fmt.Fprintf(&sb, "regions: {here: {}}\ncontrols: none\ndefaults: {interval: %s, timeout: %s}\nchecks:\n", interval, timeout)
+	for i := range n {
+		fmt.Fprintf(&sb, "  - {name: c%d, http: {url: %q}}\n", i, url)
+	}
+	return []byte(sb.String())
+}
+
+// BenchmarkMemory runs 1,000 HTTP checks of 1 KiB bodies at 10 s in a process of its own for ten minutes, or for
+// GAIKEI_BENCH_MEMORY, and reports its resident memory. Promise: at most 80 MB after ten minutes.
+func BenchmarkMemory(b *testing.B) {
+	long := 10 * time.Minute
+	if s := os.Getenv("GAIKEI_BENCH_MEMORY"); s != "" {
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			b.Fatal(err)
+		}
+		long = d
+	}
+	url := nginx(b)
+	for b.Loop() {
+		dir := b.TempDir()
+		config := filepath.Join(dir, "gaikei.yaml")
+		if err := os.WriteFile(config, benchConfig(url, 1000, "10s", "5s"), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		cmd := command(b.Context(), nil, "run", "-c", config, "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0")
+		cmd.Stderr = os.Stderr
+		if err := cmd.Start(); err != nil {
+			b.Fatal(err)
+		}
+		pause(b.Context(), long)
+		b.ReportMetric(float64(resident(b, cmd.Process.Pid))/1e6, "MB-resident")
+		cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// resident is a process's resident memory in bytes.
+func resident(b *testing.B, pid int) int64 {
+	b.Helper()
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		b.Fatal(err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(data))[1], 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}

@@ -1,0 +1,60 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli/web"
+)
+
+// catalog lists the checks of the configuration in force, for the page and the API.
+func (c *centre) catalog() []web.Check {
+	s := c.state.Load()
+	if s == nil {
+		return nil
+	}
+	list := make([]web.Check, 0, len(s.file.Checks))
+	for _, chk := range s.file.Checks {
+		w := web.Check{
+			ID: chk.ID, Name: chk.Name, Kind: kindName(chk.Kind), Target: chk.Kind.Target().Text,
+			Interval: chk.Interval, Timeout: chk.Timeout, Under: chk.Latency.Under,
+			Labels: chk.Labels, Enabled: chk.Enabled, Expect: map[string]string{},
+		}
+		for _, p := range s.probers {
+			w.Regions = append(w.Regions, p.region)
+			w.Expect[p.region] = expectText(chk.Expect.In(p.region))
+		}
+		list = append(list, w)
+	}
+	return list
+}
+
+// kindName is the key of a kind in the configuration.
+func kindName(k probe.Kind) string {
+	switch k.(type) {
+	case *probe.HTTP:
+		return "http"
+	case *probe.TCP:
+		return "tcp"
+	case *probe.DNS:
+		return "dns"
+	}
+	return "unknown"
+}
+
+// expectText says in words what is expected.
+func expectText(e probe.Expectation) string {
+	if !e.Unreachable {
+		return "reachable"
+	}
+	var ways []string
+	for _, r := range probe.Reasons() {
+		if e.By.Has(r) {
+			ways = append(ways, r.String())
+		}
+	}
+	if len(ways) == 0 {
+		return "unreachable"
+	}
+	return "unreachable by " + strings.Join(ways, ", ")
+}

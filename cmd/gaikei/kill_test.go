@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gaikei/gaikei/sli"
+	"github.com/gaikei/gaikei/sli/timeline"
+)
+
+// accessLog is a target that writes down when it was asked for which path: the truth that timelines are
+// compared with.
+type accessLog struct {
+	mu   sync.Mutex
+	seen map[string][]time.Time // by path without its slash
+}
+
+func (l *accessLog) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	l.mu.Lock()
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	l.seen[name] = append(l.seen[name], time.Now())
+	l.mu.Unlock()
+	io.WriteString(w, "ready")
+}
+
+// between counts the requests for a path in [from, to).
+func (l *accessLog) between(name string, from, to time.Time) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, at := range l.seen[name] {
+		if !at.Before(from) && at.Before(to) {
+			n++
+		}
+	}
+	return n
+}
+
+// listenOn serves a handler on an address of loopback until the test ends, and returns host:port.
+func listenOn(t *testing.T, host string, h http.Handler) string {
+	t.Helper()
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := httptest.NewUnstartedServer(h)
+	srv.Listener.Close()
+	srv.Listener = l
+	srv.Start()
+	t.Cleanup(srv.Close)
+	return l.Addr().String()
+}
+
+// twoControls are control targets on two more addresses of loopback, in the configuration's words.
+func twoControls(t *testing.T) string {
+	ok := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
+	return fmt.Sprintf(`
+controls:
+  targets:
+    - {http: {url: "http://%s/"}}
+    - {http: {url: "http://%s/"}}
+`, listenOn(t, "127.0.0.2", ok), listenOn(t, "127.0.0.3", ok))
+}
+
+// TestKill9 kills the program twenty times in about a minute and compares what it then knows with the target's
+// own log: nothing twice, nothing invented, nothing booked to the target, and only the last moments lost.
+func TestKill9(t *testing.T) {
+	t.Parallel()
+	const checks, kills = 20, 20
+	truth := &accessLog{seen: map[string][]time.Time{}}
+	target := listenOn(t, "127.0.0.1", truth)
+	var b strings.Builder
+	b.WriteString("regions: {here: {}}\ndefaults: {interval: 1s, timeout: 900ms}\n" + twoControls(t) + "checks:\n")
+	for i := range checks {
+		fmt.Fprintf(&b, "  - {name: c%d, http: {url: \"http://%s/c%d\"}}\n", i, target, i)
+	}
+	dir := t.TempDir()
+	config := writeFile(t, dir, "gaikei.yaml", b.String())
+	data := dir + "/data"
+
+	begun := time.Now()
+	var killed []time.Time
+	for range kills {
+		p := start(t, config, data)
+		select {
+		case <-time.After(1500*time.Millisecond + rand.N(time.Second)): // the moment of the kill is what is random here
+		case <-t.Context().Done():
+		}
+		p.kill()
+		killed = append(killed, time.Now())
+	}
+	p := start(t, config, data)
+	p.until("has probed again", func() bool { return truth.between("c0", killed[kills-1], time.Now()) >= 3 })
+	p.stop()
+
+	store, err := timeline.OpenReadOnly(t.Context(), data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	var sum tally
+	for i := range checks {
+		name := fmt.Sprintf("c%d", i)
+		slots, err := store.Recent(t.Context(), name, "here", 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum.compare(t, name, slots, truth, begun, killed)
+	}
+	t.Logf("%d slots up, %d lost near a kill, %d missed, over %d kills", sum.up, sum.lost, sum.missed, kills)
+	if sum.up == 0 {
+		t.Fatal("no slot was up: the test saw nothing")
+	}
+}
+
+// tally counts over all checks what compare found.
+type tally struct{ up, lost, missed int }
+
+// compare holds the slots of one check against the target's log.
+func (s *tally) compare(t *testing.T, name string, slots []sli.Slot, truth *accessLog, begun time.Time, killed []time.Time) {
+	t.Helper()
+	last := int64(0)
+	for _, slot := range slots {
+		at := time.UnixMilli(slot.At)
+		if slot.At <= last {
+			t.Errorf("%s: slot %v comes after %v: twice or out of order", name, at, time.UnixMilli(last))
+		}
+		last = slot.At
+		asked := truth.between(name, at, at.Add(time.Duration(slot.Cell)*time.Millisecond))
+		switch slot.Outcome {
+		case sli.Up:
+			s.up++
+			if asked != 1 {
+				t.Errorf("%s at %v is up, and the target was asked %d times, want 1", name, at, asked)
+			}
+		case sli.Missed, sli.NoData:
+			s.missed++
+			if asked > 0 && at.After(begun) {
+				s.lost++
+				if !nearKill(at, killed) {
+					t.Errorf("%s at %v is %d, and the target was asked long before a kill", name, at, slot.Outcome)
+				}
+			}
+		default:
+			t.Errorf("%s at %v came to %d (%s), and the target never failed", name, at, slot.Outcome, slot.Reason)
+		}
+	}
+}
+
+// nearKill reports whether a slot was in the last batch before a kill: about a second, and its own second.
+func nearKill(at time.Time, killed []time.Time) bool {
+	for _, k := range killed {
+		if d := k.Sub(at); d >= -time.Second && d < 3*time.Second {
+			return true
+		}
+	}
+	return false
+}

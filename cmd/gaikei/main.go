@@ -1,0 +1,147 @@
+// Command gaikei watches targets from the outside, from many regions, and says how available and how fast
+// they were, and how sure that is.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	_ "time/tzdata" // maintenance is planned in time zones, also where the system has no database of them
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
+	stop()
+	os.Exit(code)
+}
+
+// streams is where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// The exit codes.
+const (
+	exitFine        = 0
+	exitNegative    = 1 // a failed probe, a bad configuration
+	exitUsage       = 2
+	exitUnreachable = 3 // could not reach or read what was asked
+)
+
+// A failure is an error that knows its exit code and, where there is one, the way out.
+type failure struct {
+	code int
+	err  error
+	hint string
+}
+
+func (f *failure) Error() string { return f.err.Error() }
+func (f *failure) Unwrap() error { return f.err }
+
+func usage(hint, format string, args ...any) error {
+	return &failure{code: exitUsage, err: fmt.Errorf(format, args...), hint: hint}
+}
+
+func unreachable(err error, hint string) error {
+	return &failure{code: exitUnreachable, err: err, hint: hint}
+}
+
+// errNegative ends a command with exit code 1 when all there is to say has been said.
+var errNegative = errors.New("negative answer")
+
+// run is the whole program: it takes the arguments, does what they say until it is done or ctx ends, and
+// returns the exit code.
+func run(ctx context.Context, args []string, std streams) int {
+	root := newRoot(std)
+	root.SetArgs(args)
+	return explain(root.ExecuteContext(ctx), std.err)
+}
+
+func newRoot(std streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "gaikei",
+		Short: "External monitoring that says what it could not see",
+		Long: "Gaikei probes HTTP, TCP and DNS targets from the outside, on schedule, and computes availability and latency\n" +
+			"indicators from every outcome. Targets that are expected to be unreachable are a case of their own, a prober\n" +
+			"that cannot see blames itself, and every figure carries its coverage.",
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noArguments,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	root.SetVersionTemplate("gaikei {{.Version}}\n")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("see '"+cmd.CommandPath()+" --help'", "%w", err)
+	})
+	root.AddCommand(
+		newRun(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newProbers(std),
+	)
+	return root
+}
+
+// noArguments refuses arguments, with the command's own words for an unknown subcommand.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	what := "argument"
+	hint := "see '" + cmd.CommandPath() + " --help'"
+	if cmd.HasSubCommands() {
+		what = "command"
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = "did you mean '" + cmd.CommandPath() + " " + near[0] + "'?"
+		}
+	}
+	return usage(hint, "unknown %s %q for '%s'", what, args[0], cmd.CommandPath())
+}
+
+// explain tells the person at the terminal what went wrong and what can be done, and chooses the exit code.
+func explain(err error, w io.Writer) int {
+	var f *failure
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.Is(err, errNegative):
+		return exitNegative
+	case errors.As(err, &f):
+	default:
+		f = &failure{code: exitNegative, err: err}
+	}
+	fmt.Fprintf(w, "gaikei: error: %s\n", strings.TrimRight(err.Error(), "\n"))
+	if f.hint != "" {
+		fmt.Fprintf(w, "gaikei: hint: %s\n", f.hint)
+	}
+	return f.code
+}
+
+// release is the version that the Makefile builds with; empty in a plain go build.
+var release string
+
+// version is the release, or the module's version as it was built, or "devel".
+func version() string {
+	if release != "" {
+		return release
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}
+
+// userAgent is how HTTP checks name themselves.
+func userAgent() string { return "Gaikei/" + version() + " (+https://github.com/gaikei/gaikei)" }

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gaikei/gaikei/sli"
+	"github.com/gaikei/gaikei/sli/timeline"
+	"github.com/gaikei/gaikei/sli/web"
+)
+
+// defaultServer is where a server on this machine listens.
+const defaultServer = "http://127.0.0.1:8080"
+
+// A reader answers questions about timelines: a server does, and so does a data folder.
+type reader interface {
+	Reports(ctx context.Context, q sli.Query) ([]sli.Report, error)
+	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
+	Close() error
+}
+
+// whereOptions says whom to ask, and about which window.
+type whereOptions struct {
+	server, data string
+	checks       []string
+	regions      []string
+	window       string
+	from, to     string
+	output       string
+}
+
+func (o *whereOptions) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.server, "server", "", "`URL` of a running Gaikei (default $GAIKEI_SERVER, or "+defaultServer+")")
+	f.StringVar(&o.data, "data", "", "data `folder` to read: by its running server, or from the files")
+	f.StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
+	f.StringVar(&o.window, "window", "", "`length` of the window that ends now, like 1h or 28d (default 1h)")
+	f.StringVar(&o.from, "from", "", "begin of the window: RFC 3339, or relative like -2h")
+	f.StringVar(&o.to, "to", "", "end of the window, not included: RFC 3339, or relative like -1h (default now)")
+	f.StringVarP(&o.output, "output", "o", "text", "`format`: text, json or csv")
+}
+
+// open finds who answers: the server named, the one beside the data folder, or the folder itself.
+func (o *whereOptions) open(ctx context.Context, std streams) (reader, error) {
+	if o.data != "" && o.server != "" {
+		return nil, usage("give one of them", "--server and --data exclude each other")
+	}
+	if o.data == "" {
+		base := o.server
+		if base == "" {
+			base = os.Getenv("GAIKEI_SERVER")
+		}
+		if base == "" {
+			base = defaultServer
+		}
+		return newServerReader(base)
+	}
+	if r := socketReader(ctx, filepath.Join(o.data, socketName)); r != nil {
+		return r, nil
+	}
+	return openFolder(ctx, o.data, std)
+}
+
+// openFolder reads the files of a folder without a server.
+func openFolder(ctx context.Context, dir string, std streams) (reader, error) {
+	store, err := timeline.OpenReadOnly(ctx, dir)
+	if err != nil {
+		return nil, unreachable(err, "is "+dir+" the folder that 'gaikei run --data' was given?")
+	}
+	noteQueued(ctx, dir, std.err)
+	return store, nil
+}
+
+// query makes the question out of the flags.
+func (o *whereOptions) query(now time.Time) (sli.Query, error) {
+	q, err := web.ParseQuery(o.window, o.from, o.to, now)
+	if err != nil {
+		return q, usage("for example --window 1h, or --from 2026-11-23T00:00:00Z --to -1h", "%w", err)
+	}
+	q.Checks, q.Regions = o.checks, o.regions
+	return q, nil
+}
+
+// A serverReader asks the API of a running Gaikei.
+type serverReader struct {
+	base   string
+	client *http.Client
+}
+
+func newServerReader(base string) (reader, error) {
+	u, err := url.Parse(base)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
+		return nil, usage("for example --server "+defaultServer, "--server %q: want a URL with http or https", base)
+	}
+	return &serverReader{base: u.JoinPath("/").String(), client: &http.Client{Timeout: 2 * time.Minute}}, nil
+}
+
+// socketReader asks the server beside a data folder; nil if there is none.
+func socketReader(ctx context.Context, path string) reader {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "unix", path)
+	}
+	probe, err := dial(ctx, "", "")
+	if err != nil {
+		return nil
+	}
+	probe.Close()
+	return &serverReader{base: "http://local/", client: &http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: 2 * time.Minute}}
+}
+
+func (r *serverReader) Reports(ctx context.Context, q sli.Query) ([]sli.Report, error) {
+	return getItems[sli.Report](ctx, r, "api/v1/sli", q)
+}
+
+func (r *serverReader) Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error) {
+	return getItems[sli.ProberReport](ctx, r, "api/v1/probers", q)
+}
+
+func (r *serverReader) Close() error {
+	r.client.CloseIdleConnections()
+	return nil
+}
+
+// getItems asks for a list.
+func getItems[T any](ctx context.Context, r *serverReader, path string, q sli.Query) ([]T, error) {
+	var list struct {
+		Items []T `json:"items"`
+	}
+	err := r.get(ctx, r.base+path+"?"+parameters(q).Encode(), &list)
+	return list.Items, err
+}
+
+// parameters writes a query as the API takes it.
+func parameters(q sli.Query) url.Values {
+	v := url.Values{}
+	for _, c := range q.Checks {
+		v.Add("check", c)
+	}
+	for _, r := range q.Regions {
+		v.Add("region", r)
+	}
+	if q.Window > 0 {
+		v.Set("window", q.Window.String())
+	}
+	if !q.From.IsZero() {
+		v.Set("from", q.From.Format(time.RFC3339Nano))
+	}
+	if !q.To.IsZero() {
+		v.Set("to", q.To.Format(time.RFC3339Nano))
+	}
+	return v
+}
+
+// maxAnswer bounds an API answer.
+const maxAnswer = 1 << 30
+
+func (r *serverReader) get(ctx context.Context, address string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		return unreachable(fmt.Errorf("ask %s: %w", r.base, err), "is 'gaikei run' running there? --server and --data say whom to ask")
+	}
+	defer resp.Body.Close()
+	body := io.LimitReader(resp.Body, maxAnswer)
+	if resp.StatusCode != http.StatusOK {
+		return problemOf(r.base, resp.StatusCode, body)
+	}
+	if err := json.NewDecoder(body).Decode(into); err != nil {
+		return unreachable(fmt.Errorf("ask %s: the answer is not what the API of Gaikei gives: %w", r.base, err), "")
+	}
+	return nil
+}
+
+// problemOf makes an error of an RFC 9457 problem; what the asker got wrong is a usage error.
+func problemOf(base string, status int, body io.Reader) error {
+	var p struct{ Title, Detail string }
+	err := json.NewDecoder(io.LimitReader(body, 64<<10)).Decode(&p)
+	text := errors.New(http.StatusText(status))
+	if err == nil && p.Detail != "" {
+		text = errors.New(p.Detail)
+	}
+	if status == http.StatusBadRequest || status == http.StatusNotFound {
+		return usage("", "%w", text)
+	}
+	return unreachable(fmt.Errorf("ask %s: %d %w", base, status, text), "")
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gaikei/gaikei/config"
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/probe/relay"
+	"github.com/gaikei/gaikei/sli/timeline"
+)
+
+// runOptions is what `gaikei run` was asked to do.
+type runOptions struct {
+	config     string   // path of the configuration
+	data       string   // folder of the queue and the timelines
+	listen     string   // host:port of the page and the API
+	secrets    string   // folder that file references are read from; empty: none
+	regions    []string // that this process probes for; empty: the only one
+	maxRunning int
+	insecure   bool
+	world      func(region string) *probe.World // nil: the real one
+	ready      func()                           // called once everything runs; may be nil
+}
+
+// forConfig is what the validity of a configuration depends on besides its text. Maintenance that is past is no
+// fault here: it was planned when it began.
+func (o *runOptions) forConfig() config.Options { return config.Options{MaxRunning: o.maxRunning} }
+
+func newRun(std streams) *cobra.Command {
+	o := runOptions{}
+	cmd := &cobra.Command{
+		Use:   "run -c gaikei.yaml [--region R|all]",
+		Short: "Probe, keep timelines and serve them, all in one process",
+		Long: "Runs the probers of one or several regions and the aggregator in one process, with everything it keeps in one\n" +
+			"folder. The configuration is read again on SIGHUP: a bad file is refused whole and the old one stays in force.",
+		Example: "  gaikei run -c gaikei.yaml\n  gaikei run -c gaikei.yaml --region tokyo --region osaka --data /var/lib/gaikei",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return serve(cmd.Context(), o, std)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.config, "config", "c", "gaikei.yaml", "configuration `file`")
+	f.StringVar(&o.data, "data", "gaikei-data", "`folder` for the queue and the timelines")
+	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` of the page and the API")
+	f.StringArrayVar(&o.regions, "region", nil, "`region` to probe for, repeatable, or all; needed when there are several")
+	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
+	f.IntVar(&o.maxRunning, "max-running", 1024, "attempts that may overlap an earlier one of the same check")
+	f.BoolVar(&o.insecure, "insecure", false, "listen beyond loopback without authentication")
+	return cmd
+}
+
+// serve is the whole of `gaikei run`, in the order of the data: configuration, probers, queue, store, page.
+func serve(ctx context.Context, o runOptions, std streams) error {
+	log := slog.New(slog.NewTextHandler(std.err, nil))
+	file, err := loadConfig(o.config, o.forConfig())
+	if err != nil {
+		return err
+	}
+	if err := loopbackOnly(o.listen, o.insecure); err != nil {
+		return err
+	}
+	if _, err := chooseRegions(file, o.regions); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.data, 0o750); err != nil {
+		return unreachable(fmt.Errorf("make the data folder: %w", err), "")
+	}
+
+	store, err := timeline.Open(ctx, timeline.Options{Dir: o.data, Retention: file.Retention, Logger: log})
+	if err != nil {
+		return unreachable(err, "")
+	}
+	defer store.Close()
+	queue, err := relay.Open(ctx, relay.Options{Dir: filepath.Join(o.data, "queue"), Logger: log})
+	if err != nil {
+		return unreachable(err, "")
+	}
+	defer queue.Close()
+
+	c := newCentre(o, store, queue, log)
+	listeners, err := listen(ctx, o)
+	if err != nil {
+		return err
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+
+	var s stages
+	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.web(listeners))
+	s.add(ctx, queue.Run)
+	s.add(ctx, func(ctx context.Context) error { return c.run(ctx, file, hangup) })
+	return s.wait(ctx)
+}
+
+// loadConfig reads the configuration; a bad one is a negative answer, an unreadable one cannot be answered.
+func loadConfig(path string, o config.Options) (*config.File, error) {
+	file, err := config.Load(path, o)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, unreachable(err, "name the configuration with -c; 'gaikei demo' needs none")
+	case errors.Is(err, os.ErrPermission):
+		return nil, unreachable(err, "")
+	case err != nil:
+		return nil, &failure{code: exitNegative, err: err, hint: "nothing was started or changed; 'gaikei config check -c " + path + "' tells the same"}
+	}
+	return file, nil
+}
+
+// chooseRegions returns the regions this process probes for, in the order of the file.
+func chooseRegions(file *config.File, asked []string) ([]config.Region, error) {
+	names := file.RegionNames()
+	known := strings.Join(names, ", ")
+	switch {
+	case len(asked) == 0 && len(file.Regions) == 1, len(asked) == 1 && asked[0] == probe.All:
+		return file.Regions, nil
+	case len(asked) == 0:
+		return nil, usage("add --region "+names[0]+", or --region all to probe for every region from here",
+			"the configuration has %d regions (%s): which one is this?", len(names), known)
+	}
+	var chosen []config.Region
+	for _, name := range asked {
+		if name == probe.All {
+			return nil, usage("", "--region all stands alone")
+		}
+	}
+	left := map[string]bool{}
+	for _, name := range asked {
+		left[name] = true
+	}
+	for _, r := range file.Regions {
+		if left[r.Name] {
+			chosen = append(chosen, r)
+			delete(left, r.Name)
+		}
+	}
+	for name := range left {
+		return nil, usage("regions are: "+known, "no region is called %q", name)
+	}
+	return chosen, nil
+}
+
+// loopbackOnly refuses an address that others could reach, unless that is wanted.
+func loopbackOnly(address string, insecure bool) error {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return usage("for example --listen 127.0.0.1:8080", "--listen %s: %w", address, err)
+	}
+	if insecure || host == "localhost" {
+		return nil
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
+		return nil
+	}
+	return usage("listen on 127.0.0.1 behind a proxy that authenticates, or add --insecure",
+		"--listen %s: beyond loopback anybody could read the page and the API", address)
+}

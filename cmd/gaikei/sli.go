@@ -1,0 +1,254 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+func newSLI(std streams) *cobra.Command {
+	var o whereOptions
+	cmd := &cobra.Command{
+		Use:   "sli",
+		Short: "Availability, latency and coverage of every check",
+		Long: "Prints the indicators of every check, by region and pooled over the regions. A figure that cannot be computed is\n" +
+			"shown as a dash, never as 0 % or 100 %; coverage says how much of the due time the figures rest on.",
+		Example: "  gaikei sli --window 28d\n  gaikei sli --check shop --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z -o json\n  gaikei sli --data gaikei-data",
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			write, err := chooseOutput(o.output, writeSLITable, writeSLICSV)
+			if err != nil {
+				return err
+			}
+			q, err := o.query(time.Now())
+			if err != nil {
+				return err
+			}
+			r, err := o.open(cmd.Context(), std)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			reports, err := r.Reports(cmd.Context(), q)
+			if err != nil {
+				return err
+			}
+			return write(std.out, reports)
+		},
+	}
+	o.flags(cmd)
+	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
+	return cmd
+}
+
+// chooseOutput picks the writer of a format; JSON is the same for every list.
+func chooseOutput[T any](format string, text, table func(io.Writer, []T) error) (func(io.Writer, []T) error, error) {
+	switch format {
+	case "text":
+		return text, nil
+	case "csv":
+		return table, nil
+	case "json":
+		return writeJSON[T], nil
+	}
+	return nil, usage("", "--output %q: want text, json or csv", format)
+}
+
+// writeJSON prints a list as an array; an empty one is [].
+func writeJSON[T any](w io.Writer, list []T) error {
+	if list == nil {
+		list = []T{}
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(list)
+}
+
+func writeSLITable(w io.Writer, reports []sli.Report) error {
+	if len(reports) == 0 {
+		_, err := fmt.Fprintln(w, "No check was due in this window.")
+		return err
+	}
+	first := reports[0]
+	fmt.Fprintf(w, "From %s to %s, as of %s%s\n\n", stamp(first.From), stamp(first.To), stamp(first.AsOf), unsettled(first.Settled))
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "CHECK\tREGION\tAVAILABILITY\tCOVERAGE\tGOOD\tBAD\tUNDECIDED\tEXCLUDED\tP50\tP95\tP99\tFAST")
+	for _, r := range reports {
+		undecided := r.Slots.Inconclusive + r.Slots.Missed + r.Slots.NoData
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n",
+			r.Check, regionText(r), sli.FormatRatio(r.Availability.Ratio), sli.FormatRatio(r.Coverage),
+			r.Slots.Good, r.Slots.Bad, undecided, r.Slots.Excluded,
+			sli.FormatSeconds(r.Latency.Quantiles["0.5"]), sli.FormatSeconds(r.Latency.Quantiles["0.95"]), sli.FormatSeconds(r.Latency.Quantiles["0.99"]), fastText(r))
+	}
+	return tw.Flush()
+}
+
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
+
+func unsettled(settled bool) string {
+	if settled {
+		return ""
+	}
+	return "; what was asked for beyond that is not settled yet"
+}
+
+// regionText names the region, or how the regions were combined.
+func regionText(r sli.Report) string {
+	switch {
+	case r.Region != nil:
+		return *r.Region
+	case r.Combine != nil:
+		return "(" + *r.Combine + ")"
+	}
+	return ""
+}
+
+// fastText is the share under the latency threshold, and the threshold.
+func fastText(r sli.Report) string {
+	if r.Latency.UnderSeconds == nil {
+		return ""
+	}
+	return sli.FormatRatio(r.Latency.Ratio) + " < " + sli.FormatSeconds((*sli.Value)(r.Latency.UnderSeconds))
+}
+
+// sliColumns are the columns of the CSV; names as in the JSON.
+var sliColumns = []string{
+	"check", "region", "combine", "from", "to", "as_of", "settled",
+	"scheduled", "good", "bad", "inconclusive", "missed", "no_data", "excluded",
+	"due_seconds", "verdict_seconds", "good_seconds", "bad_seconds", "undecided_seconds", "excluded_seconds",
+	"availability", "availability_low", "availability_high", "if_undecided_bad", "if_undecided_good", "coverage",
+	"latency_under_seconds", "latency_ratio", "latency_count", "p50_seconds", "p90_seconds", "p95_seconds", "p99_seconds",
+}
+
+func writeSLICSV(w io.Writer, reports []sli.Report) error {
+	cw := csv.NewWriter(w)
+	rows := [][]string{sliColumns}
+	for _, r := range reports {
+		rows = append(rows, sliRow(r))
+	}
+	if err := cw.WriteAll(rows); err != nil {
+		return fmt.Errorf("write the CSV: %w", err)
+	}
+	return nil
+}
+
+func sliRow(r sli.Report) []string {
+	row := []string{
+		r.Check, text(r.Region), text(r.Combine),
+		r.From.Format(time.RFC3339Nano), r.To.Format(time.RFC3339Nano), r.AsOf.Format(time.RFC3339Nano), strconv.FormatBool(r.Settled),
+	}
+	s := r.Slots
+	for _, n := range []int64{s.Scheduled, s.Good, s.Bad, s.Inconclusive, s.Missed, s.NoData, s.Excluded} {
+		row = append(row, strconv.FormatInt(n, 10))
+	}
+	t := r.Seconds
+	for _, x := range []float64{t.Due, t.Verdict, t.Good, t.Bad, t.Undecided, t.Excluded} {
+		row = append(row, number(&x))
+	}
+	a := r.Availability
+	row = append(row, number(a.Ratio), number(a.Low), number(a.High), number(a.IfUndecidedBad), number(a.IfUndecidedGood), number(r.Coverage))
+	row = append(row, number(r.Latency.UnderSeconds), number(r.Latency.Ratio), strconv.FormatInt(r.Latency.Count, 10))
+	for _, q := range []string{"0.5", "0.9", "0.95", "0.99"} {
+		row = append(row, number((*float64)(r.Latency.Quantiles[q])))
+	}
+	return row
+}
+
+// number writes a figure so that it reads back to the same; an undefined one is empty.
+func number(x *float64) string {
+	if x == nil {
+		return ""
+	}
+	return strconv.FormatFloat(*x, 'g', -1, 64)
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func newProbers(std streams) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "probers",
+		Short: "Whether the regions could see",
+		Args:  noArguments,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newProbersList(std))
+	return cmd
+}
+
+func newProbersList(std streams) *cobra.Command {
+	var o whereOptions
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "The prober SLI of every region: time with a verdict ÷ all due time",
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			write, err := chooseOutput(o.output, writeProbersTable, writeProbersCSV)
+			if err != nil {
+				return err
+			}
+			q, err := o.query(time.Now())
+			if err != nil {
+				return err
+			}
+			r, err := o.open(cmd.Context(), std)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			reports, err := r.Probers(cmd.Context(), q)
+			if err != nil {
+				return err
+			}
+			return write(std.out, reports)
+		},
+	}
+	o.flags(cmd)
+	return cmd
+}
+
+func writeProbersTable(w io.Writer, reports []sli.ProberReport) error {
+	if len(reports) == 0 {
+		_, err := fmt.Fprintln(w, "No region had anything to probe in this window.")
+		return err
+	}
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "REGION\tCHECKS\tPROBER SLI\tSCHEDULED\tINCONCLUSIVE\tMISSED\tNO DATA")
+	for _, r := range reports {
+		fmt.Fprintf(tw, "%s\t%d\t%s\t%d\t%d\t%d\t%d\n", r.Region, r.Checks, sli.FormatRatio(r.Ratio),
+			r.Slots.Scheduled, r.Slots.Inconclusive, r.Slots.Missed, r.Slots.NoData)
+	}
+	return tw.Flush()
+}
+
+func writeProbersCSV(w io.Writer, reports []sli.ProberReport) error {
+	cw := csv.NewWriter(w)
+	rows := [][]string{{"region", "checks", "from", "to", "as_of", "settled", "due_seconds", "verdict_seconds", "ratio", "scheduled", "inconclusive", "missed", "no_data"}}
+	for _, r := range reports {
+		row := []string{
+			r.Region, strconv.Itoa(r.Checks), r.From.Format(time.RFC3339Nano), r.To.Format(time.RFC3339Nano), r.AsOf.Format(time.RFC3339Nano),
+			strconv.FormatBool(r.Settled), number(&r.Seconds.Due), number(&r.Seconds.Verdict), number(r.Ratio),
+		}
+		for _, n := range []int64{r.Slots.Scheduled, r.Slots.Inconclusive, r.Slots.Missed, r.Slots.NoData} {
+			row = append(row, strconv.FormatInt(n, 10))
+		}
+		rows = append(rows, row)
+	}
+	if err := cw.WriteAll(slices.Clip(rows)); err != nil {
+		return fmt.Errorf("write the CSV: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"gopkg.in/yaml.v3"
+
+	"github.com/gaikei/gaikei/config"
+	"github.com/gaikei/gaikei/probe"
+)
+
+// tryOptions is what `gaikei try` was asked.
+type tryOptions struct {
+	config, region, secrets, output string
+	timeout                         time.Duration
+}
+
+func newTry(std streams) *cobra.Command {
+	var o tryOptions
+	cmd := &cobra.Command{
+		Use:   "try URL | try -c gaikei.yaml CHECK",
+		Short: "Look at one target once, and show everything that was seen",
+		Long: "Makes one attempt and shows it: a waterfall of its phases, the certificate, every assertion with what came and\n" +
+			"what was wanted. The exit code is 0 if the target came up to what is expected of it, and 1 if not.",
+		Example: "  gaikei try https://www.example.com/\n  gaikei try tcp://db.example.com:5432\n  gaikei try 'dns://192.0.2.53/www.example.com?type=AAAA'\n  gaikei try -c gaikei.yaml shop",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("for example 'gaikei try https://www.example.com/'", "nothing to try: want a URL, or -c and a check's name")
+			}
+			return try(cmd.Context(), o, args[0], std)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&o.config, "config", "c", "", "take the check from this `file`")
+	f.StringVar(&o.region, "region", "", "expect what this `region` expects (default: the first of the file)")
+	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "of the attempt; a check of a file has its own")
+	f.StringVarP(&o.output, "output", "o", "text", "`format`: text or json")
+	return cmd
+}
+
+func try(ctx context.Context, o tryOptions, what string, std streams) error {
+	if o.output != "text" && o.output != "json" {
+		return usage("", "--output %q: want text or json", o.output)
+	}
+	t, err := o.trial(what)
+	if err != nil {
+		return err
+	}
+	world := &probe.World{Secret: secretsIn(o.secrets), UserAgent: userAgent(), Verbose: true}
+	t.controls.World = world
+	looker := probe.NewLooker(world, probe.NewControls(t.controls), t.region)
+	result, evidence := looker.Look(ctx, t.check, time.Now().UnixMilli())
+	if err := showTrial(std.out, o.output, evidence); err != nil {
+		return err
+	}
+	if result.Outcome != probe.Up && result.Outcome != probe.ExpectedUnreachable {
+		return errNegative
+	}
+	return nil
+}
+
+// A trial is a check and what is needed to judge it.
+type trial struct {
+	check    *probe.Check
+	region   string
+	controls probe.ControlOptions
+}
+
+func (o *tryOptions) trial(what string) (trial, error) {
+	if o.config == "" {
+		check, err := checkOfURL(what, o.timeout)
+		return trial{check: check, controls: probe.ControlOptions{None: true}}, err
+	}
+	file, err := loadConfig(o.config, config.Options{})
+	if err != nil {
+		return trial{}, err
+	}
+	check, err := findCheck(file, what)
+	if err != nil {
+		return trial{}, err
+	}
+	t := trial{check: check, region: o.region, controls: file.Controls.Options()}
+	if t.region == "" && len(file.Regions) > 0 {
+		t.region = file.Regions[0].Name
+	}
+	return t, nil
+}
+
+func findCheck(file *config.File, name string) (*probe.Check, error) {
+	for _, c := range file.Checks {
+		if c.Name == name || c.ID == name {
+			return c, nil
+		}
+	}
+	return nil, usage("checks are: "+strings.Join(checkIDs(file), ", "), "no check is called %q", name)
+}
+
+// checkOfURL makes a check of a URL: http, https, tcp://host:port, tls://host:port, dns://server/name?type=A.
+func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
+	const hint = "for example https://www.example.com/, tcp://db.example.com:5432, tls://mail.example.com:465, dns://192.0.2.53/www.example.com?type=AAAA"
+	u, err := url.Parse(raw)
+	if err != nil {
+		return nil, usage(hint, "%w", err)
+	}
+	if u.Scheme == "" || u.Host == "" {
+		return nil, usage(hint, "%q is not a URL with a scheme and a host", raw)
+	}
+	var settings map[string]any
+	kind := u.Scheme
+	switch u.Scheme {
+	case "http", "https":
+		kind, settings = "http", map[string]any{"url": raw}
+	case "tcp":
+		settings = map[string]any{"address": u.Host}
+	case "tls":
+		kind, settings = "tcp", map[string]any{"address": u.Host, "tls": map[string]any{}}
+	case "dns":
+		settings = dnsSettings(u)
+	default:
+		return nil, usage(hint, "%s: want one of http, https, tcp, tls, dns", u.Scheme)
+	}
+	block, err := yaml.Marshal(map[string]any{"name": "try", kind: settings})
+	if err != nil {
+		return nil, err
+	}
+	check, err := config.ParseCheck(raw, block)
+	if err != nil {
+		return nil, usage(hint, "%w", err)
+	}
+	check.Timeout = timeout
+	return check, nil
+}
+
+func dnsSettings(u *url.URL) map[string]any {
+	s := map[string]any{"server": u.Host, "name": strings.TrimPrefix(u.Path, "/")}
+	for key, vs := range u.Query() {
+		s[key] = vs[len(vs)-1]
+	}
+	return s
+}
+
+// showTrial prints what was seen.
+func showTrial(w io.Writer, format string, e *probe.Evidence) error {
+	if format == "json" {
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(e)
+	}
+	verdict := e.Outcome
+	if e.Reason != "" {
+		verdict += " (" + e.Reason + ")"
+	}
+	fmt.Fprintf(w, "%s  %s  %s\n", e.Target, verdict, e.Latency.Round(10*time.Microsecond))
+	if e.Suspected != "" {
+		fmt.Fprintf(w, "  would have been: %s\n", e.Suspected)
+	}
+	showWaterfall(w, e)
+	showDetail(w, e)
+	return nil
+}
+
+// waterfallWidth is how many characters stand for the whole latency.
+const waterfallWidth = 48
+
+func showWaterfall(w io.Writer, e *probe.Evidence) {
+	if len(e.Spans) == 0 {
+		return
+	}
+	var end time.Duration
+	for _, s := range e.Spans {
+		end = max(end, s.At+s.For)
+	}
+	fmt.Fprintln(w)
+	for _, s := range e.Spans {
+		from, to := column(s.At, end), column(s.At+s.For, end)
+		bar := strings.Repeat(" ", from) + strings.Repeat("█", max(1, to-from))
+		name := s.Phase
+		if s.Hop > 0 {
+			name = fmt.Sprintf("%s (hop %d)", s.Phase, s.Hop)
+		}
+		fmt.Fprintf(w, "  %-16s %10s  %s\n", name, s.For.Round(10*time.Microsecond), bar)
+	}
+}
+
+func column(at, end time.Duration) int {
+	if end <= 0 {
+		return 0
+	}
+	return min(int(int64(at)*waterfallWidth/int64(end)), waterfallWidth-1)
+}
+
+func showDetail(w io.Writer, e *probe.Evidence) {
+	d := e.Detail
+	fmt.Fprintln(w)
+	field(w, "dialled", e.Dialled)
+	var addresses []string
+	for _, a := range d.Addresses {
+		addresses = append(addresses, a.String())
+	}
+	field(w, "addresses", strings.Join(addresses, ", "))
+	for _, h := range d.Hops {
+		field(w, "hop", h)
+	}
+	field(w, "status", d.StatusLine)
+	field(w, "error", d.Error)
+	showTLS(w, d.TLS)
+	for _, line := range strings.Split(strings.TrimSpace(d.Message), "\n") {
+		field(w, "message", line)
+	}
+	for _, a := range d.Assertions {
+		mark := "✓"
+		if !a.Held {
+			mark = "✗"
+		}
+		field(w, mark+" "+a.What, fmt.Sprintf("got %s, want %s", a.Got, a.Want))
+	}
+}
+
+func showTLS(w io.Writer, t *probe.TLSDetail) {
+	if t == nil {
+		return
+	}
+	field(w, "tls", strings.TrimSpace(t.Version+" "+t.Cipher+" "+t.ServerName))
+	for _, c := range t.Chain {
+		days := int(time.Until(c.NotAfter).Hours() / 24)
+		field(w, "certificate", fmt.Sprintf("%s, issued by %s, until %s (%d days)", c.Subject, c.Issuer, c.NotAfter.Format(time.DateOnly), days))
+	}
+}
+
+// field prints one line of what was seen; text from the target cannot move the cursor.
+func field(w io.Writer, name, value string) {
+	if value != "" {
+		fmt.Fprintf(w, "  %-16s %s\n", name, printable(value))
+	}
+}
+
+// printable replaces what a terminal would act on.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+			return '�'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/gaikei/gaikei/probe"
+)
+
+// gaikei runs a command in this process.
+func gaikei(t *testing.T, args ...string) (code int, out, errs string) {
+	t.Helper()
+	var o, e bytes.Buffer
+	code = run(t.Context(), args, streams{in: strings.NewReader(""), out: &o, err: &e})
+	return code, o.String(), e.String()
+}
+
+func TestTry(t *testing.T) {
+	targets, err := startDemoTargets(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer targets.close()
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ready") }))
+	defer secure.Close()
+	tricky := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Trick", "\x1b[2Jgone")
+		w.WriteHeader(http.StatusTeapot)
+		io.WriteString(w, "\x1b[31mred")
+	}))
+	defer tricky.Close()
+	at := func(name string) string { return net.JoinHostPort("127.0.0.1", targets.ports[name]) }
+
+	for _, tt := range []struct {
+		name string
+		args []string
+		code int
+		want []string
+	}{
+		{"http", []string{"try", "http://" + at("shop") + "/"}, exitFine, []string{"  up  ", "connect", "wait", "read", "✓ status", "200"}},
+		{"http that fails", []string{"try", "http://" + at("broken") + "/"}, exitNegative, []string{"down (status)", "✗ status", "got 500", "200-299"}},
+		{"http that nobody serves", []string{"try", "http://127.0.0.1:1/"}, exitNegative, []string{"down (refused)"}},
+		{"https", []string{"try", secure.URL}, exitNegative, []string{"down (tls_untrusted)", "tls", "certificate"}},
+		{"tcp", []string{"try", "tcp://" + at("control")}, exitFine, []string{"  up  ", "connect"}},
+		{"dns", []string{"try", "dns://" + at("dns") + "/www.example.com?type=A"}, exitFine, []string{"  up  ", "exchange", "192.0.2.10"}},
+		{"dns with an answer that is not there", []string{"try", "dns://" + at("dns") + "/www.example.com?type=A&answer=192.0.2.11"}, exitUsage, nil},
+		{"escape sequences", []string{"try", tricky.URL}, exitNegative, []string{"down (status)"}},
+		{"another scheme", []string{"try", "gopher://example.com/"}, exitUsage, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			code, out, errs := gaikei(t, tt.args...)
+			if code != tt.code {
+				t.Errorf("exit code %d, want %d\n%s%s", code, tt.code, out, errs)
+			}
+			for _, w := range tt.want {
+				if !strings.Contains(out, w) {
+					t.Errorf("%q is not in the output:\n%s", w, out)
+				}
+			}
+			if strings.Contains(out, "\x1b") {
+				t.Errorf("a target can write to the terminal: %q", out)
+			}
+		})
+	}
+}
+
+func TestTryJSON(t *testing.T) {
+	srv := httptest.NewServer(http.NotFoundHandler())
+	defer srv.Close()
+	code, out, _ := gaikei(t, "try", srv.URL, "-o", "json")
+	var e probe.Evidence
+	if err := json.Unmarshal([]byte(out), &e); err != nil {
+		t.Fatalf("%v in %s", err, out)
+	}
+	if code != exitNegative || e.Outcome != "down" || e.Reason != "status" || len(e.Spans) == 0 {
+		t.Errorf("exit code %d, outcome %s, reason %s, %d spans; want 1, down, status and some", code, e.Outcome, e.Reason, len(e.Spans))
+	}
+}
+
+func TestTryCheckOfFile(t *testing.T) {
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer hunter2" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+		io.WriteString(w, "you sent "+r.Header.Get("Authorization"))
+	}))
+	defer srv.Close()
+	t.Setenv("GAIKEI_SECRET_SHOP", "hunter2")
+	path := writeFile(t, t.TempDir(), "gaikei.yaml", `
+regions: {here: {}}
+controls: none
+checks:
+  - name: shop
+    http:
+      url: `+srv.URL+`
+      headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_SHOP}"}
+      body: {contains: ready}
+`)
+	code, out, errs := gaikei(t, "try", "-c", path, "shop")
+	if code != exitNegative || !strings.Contains(out, "down (body)") {
+		t.Errorf("exit code %d, want 1 and down (body):\n%s%s", code, out, errs)
+	}
+	if strings.Contains(out+errs, "hunter2") {
+		t.Errorf("the secret is in the output:\n%s%s", out, errs)
+	}
+	code, _, errs = gaikei(t, "try", "-c", path, "shpo")
+	if code != exitUsage || !strings.Contains(errs, "checks are: shop") {
+		t.Errorf("exit code %d, want 2 and the names there are: %s", code, errs)
+	}
+}

@@ -95,7 +95,7 @@ func (s *server) fillCheck(ctx context.Context, id string, q sli.Query, v url.Va
 	if err != nil {
 		return nil, err
 	}
-	asOf := asOfOf(reports, q.Now)
+	asOf := s.asOf(reports, q.Now)
 	single, pooled := byTimeline(reports)
 	page := &checkPage{block: newBlock(s.catalogued(id), pooled[id])}
 	page.Gone = page.Check.Kind == ""

@@ -125,7 +125,7 @@ func (s *server) fillIndex(ctx context.Context, page *indexPage, q sli.Query, v 
 	if err != nil {
 		return err
 	}
-	asOf := asOfOf(reports, q.Now)
+	asOf := s.asOf(reports, q.Now)
 	single, pooled := byTimeline(reports)
 	rows, err := s.rows(ctx, all, single, view{now: q.Now, asOf: asOf})
 	if err != nil {

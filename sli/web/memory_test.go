@@ -76,7 +76,7 @@ func (l *line) due(from, to int64) []sli.Slot {
 			s = sli.Slot{At: at, Latency: sli.NoLatency}
 		}
 		s.Cell = cell
-		s.Under = s.Outcome == sli.Up && s.Latency.Seconds() < l.under.Seconds()
+		s.Under = l.under > 0 && s.Outcome == sli.Up && s.Latency.Seconds() < l.under.Seconds()
 		out = append(out, s)
 	}
 	return out

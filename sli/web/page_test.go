@@ -355,25 +355,3 @@ func TestStylesheetKnowsWhatIsDrawn(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkIndexOf1000Checks(b *testing.B) {
-	m, catalog := crowd(1000)
-	s := newServer(Options{Source: m, Catalog: func() []Check { return catalog }, Now: func() time.Time { return noon }})
-	req, err := http.NewRequest(http.MethodGet, "/", nil)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		page, err := s.indexPage(req)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := s.pages.byName["index.html"].Execute(discard{}, page); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-type discard struct{}
-
-func (discard) Write(p []byte) (int, error) { return len(p), nil }

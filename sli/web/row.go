@@ -59,6 +59,9 @@ func newRow(x sli.Series, report *sli.Report, marks []mark) row {
 	}
 	r.Availability, r.Coverage = availability(report), coverage(report)
 	r.P50, r.P95 = quantile(report, "0.5"), quantile(report, "0.95")
+	if report.Slots.Scheduled == 0 && len(marks) > 0 {
+		r.Availability.Why = "nothing has settled yet"
+	}
 	return r
 }
 
@@ -159,10 +162,20 @@ func byTimeline(reports []sli.Report) (single map[sli.Series]*sli.Report, pooled
 	return single, pooled
 }
 
-// asOfOf returns the as_of of reports, or now if there is none.
-func asOfOf(reports []sli.Report, now time.Time) int64 {
+// asOfOf returns the as_of of reports, or another instant if there is none.
+func asOfOf(reports []sli.Report, otherwise time.Time) int64 {
 	if len(reports) == 0 {
-		return now.UnixMilli()
+		return otherwise.UnixMilli()
 	}
 	return reports[0].AsOf.UnixMilli()
+}
+
+// asOf is that of the reports. Just after the first start there is none, and yet the slots that are being
+// probed must not be shown as holes.
+func (s *server) asOf(reports []sli.Report, now time.Time) int64 {
+	var longest time.Duration
+	for _, c := range s.Catalog() {
+		longest = max(longest, c.Timeout)
+	}
+	return asOfOf(reports, sli.AsOf(now, longest))
 }

@@ -1,0 +1,81 @@
+package relay
+
+import (
+	"fmt"
+	"log/slog"
+	"sync"
+)
+
+// A serverLog takes the server's log. A broken disk makes the server complain of every message, so each kind of
+// complaint is a warning once a session and is for debugging after that. What it is about is logged by the queue.
+type serverLog struct {
+	log *slog.Logger
+
+	mu       sync.Mutex
+	seen     map[string]bool // formats
+	last     string          // newest complaint
+	watchers map[int]func(error)
+	watches  int
+}
+
+func newServerLog(log *slog.Logger) *serverLog {
+	return &serverLog{log: log.With("part", "queue server"), seen: make(map[string]bool), watchers: make(map[int]func(error))}
+}
+
+// watch calls f with every error that the server logs until stop is called. To a put that the disk refused the
+// server gives no answer, only such an error.
+func (l *serverLog) watch(f func(error)) (stop func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.watches++
+	id := l.watches
+	l.watchers[id] = f
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		delete(l.watchers, id)
+	}
+}
+
+func (l *serverLog) fail(format string, v []any) {
+	l.complain(format, v)
+	err := fmt.Errorf(format, v...)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range l.watchers {
+		f(err)
+	}
+}
+
+func (l *serverLog) complain(format string, v []any) {
+	text := fmt.Sprintf(format, v...)
+	l.mu.Lock()
+	first := !l.seen[format]
+	l.seen[format] = true
+	l.last = text
+	l.mu.Unlock()
+	if first {
+		l.log.Warn(text)
+	} else {
+		l.log.Debug(text)
+	}
+}
+
+// complaint returns the newest complaint, or "no complaint".
+func (l *serverLog) complaint() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.last == "" {
+		return "no complaint"
+	}
+	return l.last
+}
+
+// What follows implements server.Logger. Notices are about a server that people run; this one they do not know.
+
+func (l *serverLog) Warnf(format string, v ...any)   { l.complain(format, v) }
+func (l *serverLog) Errorf(format string, v ...any)  { l.fail(format, v) }
+func (l *serverLog) Fatalf(format string, v ...any)  { l.fail(format, v) }
+func (l *serverLog) Noticef(format string, v ...any) {}
+func (l *serverLog) Debugf(format string, v ...any)  {}
+func (l *serverLog) Tracef(format string, v ...any)  {}

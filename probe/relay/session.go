@@ -1,0 +1,161 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/gaikei/gaikei/probe/wire"
+)
+
+const (
+	nearStream     = "NEAR"
+	evidenceStream = "EVIDENCE"
+	readerName     = "reader" // of the durable consumer of either stream
+
+	evidenceBytes = 4 << 20
+	evidenceMax   = 64 << 10 // of one piece
+	putTimeout    = 10 * time.Second
+)
+
+// A session is the server from one opening to the next. After a fault of the disk a server stays broken, so
+// it is the whole session that is replaced.
+type session struct {
+	ctx    context.Context // ends with the session, and with it what reads from it
+	end    context.CancelFunc
+	server *server.Server
+	conn   *nats.Conn
+	js     jetstream.JetStream
+	log    *serverLog
+	failed error // the first put that failed, guarded by Queue.mu; no more are tried then
+}
+
+func openSession(ctx context.Context, q *Queue) (*session, error) {
+	s := &session{log: newServerLog(q.log)}
+	s.ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
+	var err error
+	if s.server, err = server.NewServer(serverOptions(q)); err != nil {
+		s.end()
+		return nil, fmt.Errorf("configure the server: %w", err)
+	}
+	s.server.SetLoggerV2(s.log, false, false, false)
+	s.server.Start()
+	if err := s.connect(ctx, q); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func serverOptions(q *Queue) *server.Options {
+	return &server.Options{
+		ServerName: "gaikei-near",
+		DontListen: true,
+		NoSigs:     true,
+		JetStream:  true,
+		StoreDir:   q.dir,
+		// Otherwise a put is acknowledged up to two minutes before it is synced.
+		SyncAlways:             true,
+		JetStreamMaxMemory:     2 * evidenceBytes,
+		JetStreamMaxStore:      2*q.maxBytes + minMaxBytes,
+		MaxPayload:             wire.MaxMessage + 4<<10,
+		DisableJetStreamBanner: true,
+		NoSystemAccount:        true,
+		MaxClosedClients:       1,
+	}
+}
+
+func (s *session) connect(ctx context.Context, q *Queue) error {
+	if !s.server.JetStreamEnabled() {
+		return fmt.Errorf("start the server: %s", s.log.complaint())
+	}
+	var err error
+	s.conn, err = nats.Connect("", nats.InProcessServer(s.server), nats.NoReconnect(), nats.Name("gaikei"))
+	if err != nil {
+		return fmt.Errorf("connect to the server: %w", err)
+	}
+	if s.js, err = jetstream.New(s.conn); err != nil {
+		return fmt.Errorf("connect to the server: %w", err)
+	}
+	for _, c := range streams(q) {
+		if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
+			return fmt.Errorf("open stream %s: %w (the server says: %s)", c.Name, err, s.log.complaint())
+		}
+		// Made at once, not when somebody first reads: it is by the reader's place that drops are noticed.
+		if _, err := s.js.CreateOrUpdateConsumer(ctx, c.Name, readerOf(c)); err != nil {
+			return fmt.Errorf("open the reader of stream %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// readerOf is the durable consumer of a stream.
+func readerOf(c jetstream.StreamConfig) jetstream.ConsumerConfig {
+	return jetstream.ConsumerConfig{
+		Durable:       readerName,
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       ackWait,
+		MaxAckPending: 2 * maxBatch,
+		MemoryStorage: c.Storage == jetstream.MemoryStorage,
+	}
+}
+
+func streams(q *Queue) []jetstream.StreamConfig {
+	return []jetstream.StreamConfig{{
+		Name:      nearStream,
+		Subjects:  []string{resultSubject + "*.*"},
+		Retention: jetstream.LimitsPolicy,
+		Discard:   jetstream.DiscardOld,
+		Storage:   jetstream.FileStorage,
+		MaxAge:    q.maxAge,
+		MaxBytes:  q.maxBytes,
+	}, {
+		Name:      evidenceStream,
+		Subjects:  []string{evidenceSubject + "*.*"},
+		Retention: jetstream.WorkQueuePolicy,
+		Discard:   jetstream.DiscardOld,
+		Storage:   jetstream.MemoryStorage,
+		MaxBytes:  evidenceBytes,
+	}}
+}
+
+// close stops the server and waits until it has let go of its files.
+func (s *session) close() {
+	s.end()
+	if s.conn != nil {
+		s.conn.Close()
+	}
+	s.server.Shutdown()
+	s.server.WaitForShutdown()
+}
+
+// publish puts one message; nil means that it is synced to disk. An error means nothing: it may be there.
+func publish(ctx context.Context, s *session, subject string, msg []byte) error {
+	ctx, refuse := context.WithCancelCause(ctx)
+	defer refuse(nil)
+	defer s.log.watch(refuse)()
+	ctx, cancel := context.WithTimeout(ctx, putTimeout)
+	defer cancel()
+	_, err := s.js.Publish(ctx, subject, msg, jetstream.WithExpectStream(nearStream), jetstream.WithRetryAttempts(0))
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return fmt.Errorf("put a message of %d bytes to %s: %w", len(msg), subject, err)
+	}
+	return nil
+}
+
+// alive reports a server that has given up by itself.
+func (s *session) alive() error {
+	if !s.server.JetStreamEnabled() || s.conn.IsClosed() {
+		return errors.New("the queue's server has stopped: " + s.log.complaint())
+	}
+	return nil
+}

@@ -10,6 +10,11 @@ import (
 // maxLag is the longest start lag of any slot, in ms; a quarter of the interval if that is less.
 const maxLag = 5000
 
+// memory is how long, in ms, a check without a task is remembered, so that none of its slots is repeated if the
+// clock is set back and the check comes back. After a step further back than that, checks that are new, or
+// seem so, begin when the clock has passed what was forgotten.
+const memory = 24 * 60 * 60 * 1000
+
 // Tolerance is the start lag in ms beyond which a slot of the grid counts as missed: min(interval/4, 5 s).
 func Tolerance(g probe.Grid) int64 { return min(g.Interval/4, maxLag) }
 
@@ -67,13 +72,13 @@ type actions struct {
 // missed are slots that are not run.
 type missed struct {
 	probe.MissedRange
-	slots int64
+	grid probe.Grid
 }
 
 func (a *actions) miss(id string, g probe.Grid, d due, why probe.Reason) {
 	a.missed = append(a.missed, missed{
 		MissedRange: probe.MissedRange{Check: id, From: d.first, To: d.last + 1, Reason: why},
-		slots:       (d.last-d.first)/g.Interval + 1,
+		grid:        g,
 	})
 }
 
@@ -96,6 +101,7 @@ type book struct {
 	overlapping int   // runs beyond the first of each id
 	maxRunning  int   // bound of overlapping
 	reach       int64 // the first instant after every slot dealt with
+	floor       int64 // the same, of the checks it has forgotten
 }
 
 func newBook(maxRunning int) *book {
@@ -116,8 +122,8 @@ func (b *book) set(tasks []Task, now int64, a *actions) {
 	}
 	for id, c := range b.checks {
 		c.tasks = slices.DeleteFunc(c.tasks, func(t *task) bool { return t.set != b.sets })
-		// A closed instant in the future is the mark of a clock that was set back.
-		if len(c.tasks) == 0 && c.running == 0 && c.closed <= now+1 {
+		if len(c.tasks) == 0 && c.running == 0 && c.closed < b.reach-memory {
+			b.floor = max(b.floor, c.closed)
 			delete(b.checks, id)
 		}
 	}
@@ -138,9 +144,12 @@ func (b *book) follow(t Task, now int64) {
 		return
 	}
 	k := b.task(t)
-	k.set = b.sets
-	k.from, k.until = t.From, t.Until
+	if t.From < k.from || t.Until > k.until {
+		// The span may have grown over what was another task's until now, and ahead of a clock set back.
+		k.done = max(k.done, k.check.closed)
+	}
 	k.done = max(k.done, now+1)
+	k.from, k.until, k.set = t.From, t.Until, b.sets
 	k.wave.tasks = append(k.wave.tasks, k)
 	b.tasks++
 }
@@ -149,7 +158,7 @@ func (b *book) follow(t Task, now int64) {
 func (b *book) task(t Task) *task {
 	c := b.checks[t.ID]
 	if c == nil {
-		c = &check{id: t.ID}
+		c = &check{id: t.ID, closed: b.floor}
 		b.checks[t.ID] = c
 	}
 	for _, k := range c.tasks {
@@ -162,7 +171,7 @@ func (b *book) task(t Task) *task {
 		w = &wave{grid: t.Grid}
 		b.waves[t.Grid] = w
 	}
-	k := &task{check: c, wave: w, done: c.closed}
+	k := &task{check: c, wave: w, from: math.MaxInt64}
 	c.tasks = append(c.tasks, k)
 	return k
 }

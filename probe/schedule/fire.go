@@ -42,7 +42,7 @@ func (s *Scheduler) take(a *actions) context.Context {
 		s.book.stopped(a)
 	}
 	for _, m := range a.missed {
-		s.count(m.Reason, m.slots)
+		s.count(m.Reason, m.grid.Count(m.From, m.To))
 	}
 	s.group.Add(len(a.runs))
 	return s.ctx

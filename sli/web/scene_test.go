@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"time"
@@ -10,7 +9,7 @@ import (
 	"github.com/gaikei/gaikei/sli"
 )
 
-// scene is an hour that shows every way a check can look.
+// scene is an hour that shows every way a check can look. It is long because it is a list of them.
 func scene() (*memory, []Check) {
 	m := newMemory()
 	begin := noon.Add(-time.Hour)
@@ -77,26 +76,6 @@ func scene() (*memory, []Check) {
 	m.spans["weekly-batch"] = []sli.Span{{From: noon.Add(-25 * time.Minute).UnixMilli(), To: noon.Add(-10 * time.Minute).UnixMilli(), Effect: sli.InMaintenance}}
 	add(Check{ID: "all-maintenance", Kind: "http", Target: "https://moving.example.com/"}, func(region string, l *line) { good(l, 90*time.Millisecond) })
 	m.spans["all-maintenance"] = []sli.Span{{From: begin.UnixMilli(), To: noon.Add(time.Hour).UnixMilli(), Effect: sli.InMaintenance}}
-	return m, catalog
-}
-
-// crowd is n healthy checks in three regions.
-func crowd(n int) (*memory, []Check) {
-	m := newMemory()
-	var catalog []Check
-	for i := range n {
-		c := Check{ID: fmt.Sprintf("check-%04d", i), Kind: "http", Target: "https://example.com/", Interval: time.Minute, Enabled: true, Regions: []string{"a", "b", "c"}}
-		c.Name = c.ID
-		catalog = append(catalog, c)
-		for _, region := range c.Regions {
-			l := m.follow(c.ID, region, noon.Add(-time.Hour), c.Interval)
-			l.fill(noon.Add(-time.Hour), noon, up(40*time.Millisecond))
-			if i%5 == 0 {
-				l.fill(noon.Add(-20*time.Minute), noon.Add(-15*time.Minute), notUp(sli.Down, probe.Timeout))
-				l.evidence = []probe.Evidence{timedOut(noon.Add(-20 * time.Minute))}
-			}
-		}
-	}
 	return m, catalog
 }
 

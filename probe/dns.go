@@ -98,9 +98,13 @@ func (d *DNS) Target() Target {
 	if port != 53 || strings.Contains(host, ":") {
 		server = net.JoinHostPort(host, strconv.Itoa(int(port)))
 	}
+	name := d.Name
+	if name != "." {
+		name = strings.TrimSuffix(name, ".")
+	}
 	return Target{
 		Host: host, Port: int(port), Families: d.IP.familiesFor(host), Name: !isIP(host),
-		Text: fmt.Sprintf("dns://%s/%s?type=%s", server, strings.TrimSuffix(d.Name, "."), d.rrType()),
+		Text: fmt.Sprintf("dns://%s/%s?type=%s", server, clip(name, 255), d.rrType()),
 	}
 }
 

@@ -89,6 +89,8 @@ func TestHostileHTTP(t *testing.T) {
 		{"status line cut off", says("HTTP/1.1 20"), Protocol, true},
 		{"header cut off", says(ok200 + "Content-Ty"), Protocol, true},
 		{"header without colon", says(ok200 + "nonsense\r\n\r\n"), Protocol, true},
+		{"two letters and silence", saysAndHangs("HT"), TooSlow, true},
+		{"half a header and silence", saysAndHangs(ok200 + "Content-Ty"), TooSlow, true},
 		{"status line and silence", saysAndHangs(ok200), TooSlow, true},
 		{"header one byte at a time", drips("H", "TTP/1.1 200 OK\r\nX: "+strings.Repeat("y", 9999)), TooSlow, true},
 		{"never-ending header", floods(ok200, "X-More: and more\r\n"), TooLarge, true},

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"net/http"
@@ -52,7 +51,7 @@ func (x *exchange) sendPlain(conn net.Conn, req *http.Request) (*http.Response, 
 	if err != nil {
 		return nil, x.broken(err)
 	}
-	head := &io.LimitedReader{R: conn, N: maxHeader}
+	head := &headReader{conn: conn, left: maxHeader}
 	br := bufio.NewReader(head)
 	if _, err := br.Peek(1); err != nil {
 		// A server that will not read may say why before it hangs up; only if it said nothing it is the
@@ -63,15 +62,38 @@ func (x *exchange) sendPlain(conn net.Conn, req *http.Request) (*http.Response, 
 	x.t.enter(PhaseRead)
 	resp, err := readHead(br, req)
 	if err != nil {
-		if head.N <= 0 {
-			x.t.fail(TooLarge, fmt.Errorf("the header of the answer exceeds %s", Size(maxHeader)))
-			return nil, x.t.cause
-		}
-		x.t.fail(midAnswerReason(x.ctx, err), fmt.Errorf("read the header of the answer: %w", err))
+		x.headFailed(firstOf(head.err, err))
 		return nil, x.t.cause
 	}
-	head.N = math.MaxInt64
+	head.left = math.MaxInt
 	return resp, nil
+}
+
+// A headReader reads the head of an answer up to a limit. It keeps the error that ended the reading, for the
+// parser hides it behind its own when it comes in the middle of a line.
+type headReader struct {
+	conn net.Conn
+	left int
+	err  error
+}
+
+func (r *headReader) Read(b []byte) (int, error) {
+	if r.left <= 0 {
+		r.err = errTooLarge
+		return 0, r.err
+	}
+	n, err := r.conn.Read(b[:min(len(b), r.left)])
+	r.left -= n
+	r.err = err
+	return n, err
+}
+
+func (x *exchange) headFailed(err error) {
+	if errors.Is(err, errTooLarge) {
+		x.t.fail(TooLarge, fmt.Errorf("the header of the answer exceeds %s", Size(maxHeader)))
+		return
+	}
+	x.t.fail(midAnswerReason(x.ctx, err), fmt.Errorf("read the header of the answer: %w", err))
 }
 
 // write sends the request. Its error is one of building the request; how writing went is told by the

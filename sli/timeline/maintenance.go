@@ -159,8 +159,8 @@ func (s *Store) joinInProgress(ctx context.Context, p plan, now int64) error {
 	return s.putOccurrences(ctx, fresh, s.maintenance.until)
 }
 
-// spans returns the maintenance of a check that touches [from, to).
-func (s *Store) spans(ctx context.Context, check string, from, to int64) ([]sli.Span, error) {
+// Spans returns the maintenance of a check that touches [from, to).
+func (s *Store) Spans(ctx context.Context, check string, from, to int64) ([]sli.Span, error) {
 	var spans []sli.Span
 	err := s.db.each(ctx, s.db.read, "maintenance", []any{check, from, to}, func(scan func(...any) error) error {
 		span := sli.Span{Effect: sli.InMaintenance}

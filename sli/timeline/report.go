@@ -112,7 +112,7 @@ func (s *Store) countAll(ctx context.Context, q sli.Query) (sli.Window, []counte
 
 // count1 tallies the regions of one check.
 func (s *Store) count1(ctx context.Context, w sli.Window, cs []counted) error {
-	spans, err := s.spans(ctx, cs[0].Check, w.From, w.To)
+	spans, err := s.Spans(ctx, cs[0].Check, w.From, w.To)
 	if err != nil {
 		return err
 	}

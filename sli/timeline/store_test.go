@@ -41,7 +41,7 @@ func TestIngestIsVisibleBeforeAndAfterFoldAndRestart(t *testing.T) {
 	at := noon.Add(-time.Minute)
 	ingest(t, s, message(t, "p", probe.Batch{
 		Epochs:  []probe.Epoch{follow("shop")},
-		Results: []probe.Result{up("shop", at), down("shop", at.Add(20 * time.Second))},
+		Results: []probe.Result{up("shop", at), down("shop", at.Add(20*time.Second))},
 		Missed:  []probe.MissedRange{{Check: "shop", From: at.Add(30 * time.Second).UnixMilli(), To: at.Add(50 * time.Second).UnixMilli(), Reason: probe.Stopped}},
 	}))
 	const want = "up no_data down{timeout} missed{stopped} missed{stopped} no_data"

@@ -1,0 +1,143 @@
+package timeline
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli"
+)
+
+// fillDay ingests a day of slots for a number of checks as a running system does: a message a minute, each
+// series folded every ten minutes, staggered. It returns the number of slots.
+func fillDay(tb testing.TB, s *Store, checks int, interval int64) int {
+	tb.Helper()
+	days := make([]slots, checks)
+	grids := make([]probe.Epoch, checks)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range days {
+		days[i] = fullDay(r, s.probers.id("p"), interval)
+		grids[i] = probe.Epoch{
+			Check: fmt.Sprintf("check-%d", i), From: days[i].entries[0].at, Grid: probe.Grid{Interval: interval, Offset: 25},
+			Budget: time.Second, Under: time.Second, Expected: true,
+		}
+	}
+	received := time.UnixMilli(day20000 * dayMillis)
+	ingest(tb, s, Message{"tokyo", "p", received, message(tb, "p", probe.Batch{Epochs: grids}).Payload})
+	n := 0
+	for minute := range 24 * 60 {
+		received = received.Add(time.Minute)
+		var b probe.Batch
+		for i := range days {
+			es := days[i].entries
+			for len(es) > 0 && es[0].at < received.UnixMilli() {
+				b.Results = append(b.Results, probe.Result{
+					Check: grids[i].Check, Slot: es[0].at, Outcome: probe.Up, Latency: es[0].rec.latency,
+					Under: es[0].rec.under, Attempts: 1, Phases: noPhases(),
+				})
+				es = es[1:]
+				n++
+			}
+			days[i].entries = es
+		}
+		ingest(tb, s, Message{"tokyo", "p", received, message(tb, "p", b).Payload})
+		for k := range 6 {
+			if err := s.step(tb.Context(), uint32(minute*6+k)); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+	for k := range foldParts {
+		if err := s.step(tb.Context(), uint32(k)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	return n
+}
+
+// fileSize is the size of the database in the folder after a checkpoint, free pages included.
+func fileSize(tb testing.TB, s *Store) int64 {
+	tb.Helper()
+	if _, err := s.db.write.ExecContext(tb.Context(), "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		tb.Fatal(err)
+	}
+	i, err := os.Stat(filepath.Join(s.o.Dir, databaseName))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return i.Size()
+}
+
+// BenchmarkDiskPerSlot tells how much of the disk a slot takes after a day was taken in and folded.
+func BenchmarkDiskPerSlot(b *testing.B) {
+	for _, interval := range []int64{10_000, 60_000} {
+		b.Run(fmt.Sprintf("interval=%ds", interval/1000), func(b *testing.B) {
+			for b.Loop() {
+				s := openStore(b, b.TempDir(), &clock{time.UnixMilli((day20000 + 1) * dayMillis)})
+				n := fillDay(b, s, 200, interval)
+				b.ReportMetric(float64(fileSize(b, s))/float64(n), "B/slot")
+				if err := s.Close(); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkReport reports on a day of one check at 10 s from its block.
+func BenchmarkReport(b *testing.B) {
+	s := openStore(b, b.TempDir(), &clock{time.UnixMilli((day20000 + 1) * dayMillis)})
+	defer s.Close()
+	fillDay(b, s, 1, 10_000)
+	q := sli.Query{Window: 24 * time.Hour}
+	for b.Loop() {
+		if _, err := s.Reports(b.Context(), q); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/8640, "ns/slot")
+}
+
+// BenchmarkBlock encodes and decodes a day at 10 s.
+func BenchmarkBlock(b *testing.B) {
+	c := newTestCodec(b)
+	s := fullDay(rand.New(rand.NewPCG(1, 2)), c.probers.id("p"), 10_000)
+	block := c.encode(day20000, s)
+	b.Run("encode", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			block = c.encode(day20000, s)
+		}
+	})
+	b.Run("decode", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := c.decode(day20000, block); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+// BenchmarkIngest takes in messages of 100 results of as many checks, as 1,000 checks at 10 s send them.
+func BenchmarkIngest(b *testing.B) {
+	s := openStore(b, b.TempDir(), &clock{noon})
+	defer s.Close()
+	var batch probe.Batch
+	for i := range 100 {
+		batch.Results = append(batch.Results, up(fmt.Sprintf("check-%d", i), noon))
+	}
+	for n := 0; b.Loop(); n++ {
+		for i := range batch.Results {
+			batch.Results[i].Slot += 10_000
+		}
+		m := message(b, "p", batch)
+		m.Received = noon.Add(time.Duration(n) * 10 * time.Second)
+		ingest(b, s, m)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/result")
+}

@@ -45,6 +45,9 @@ const (
 
 var populationNames = [...]string{OfValid: "valid", OfUp: "up"}
 
+// MarshalText writes the population as it is configured.
+func (p Population) MarshalText() ([]byte, error) { return []byte(p.String()), nil }
+
 // String returns the population's stable name.
 func (p Population) String() string {
 	if int(p) < len(populationNames) {

@@ -230,6 +230,23 @@ func storeRegions(rs []config.Region) []timeline.Region {
 	return out
 }
 
+// drainLimit is how long the store may take at the end for what the queue still holds.
+const drainLimit = 5 * time.Second
+
+// forward runs the queue, and at its end waits until the store has what was put last; what it does not take in
+// time stays in the queue for the next start.
+func (c *centre) forward(ctx context.Context) error {
+	err := c.queue.Run(ctx)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for begun := time.Now(); time.Since(begun) < drainLimit; <-tick.C {
+		if q := c.queue.Status(); q.Pending == 0 || q.Broken {
+			break
+		}
+	}
+	return err
+}
+
 // ingest takes results from the queue into the store until ctx ends.
 func (c *centre) ingest(ctx context.Context) error {
 	return c.queue.Consume(ctx, func(ctx context.Context, ms []relay.Message) error {

@@ -129,6 +129,10 @@ func TestFullDisk(t *testing.T) {
 	})
 	recovered := time.Now()
 	p.answered(truth, "shop", 5)
+	p.until("has all results in the store", func() bool {
+		_, metrics := p.get("/metrics")
+		return strings.Contains(metrics, "\ngaikei_queue_pending_messages 0\n")
+	})
 	p.stop()
 
 	if !strings.Contains(p.log.String(), "level=ERROR") && !strings.Contains(p.log.String(), "level=WARN") {

@@ -50,8 +50,11 @@ func TestTransition(t *testing.T) {
 		{"a new threshold begins at the next slot", at, []*probe.Check{strict}, map[string]probe.Epoch{"shop": {
 			Check: "shop", Grid: grid, From: grid.Next(at), Budget: strict.Budget(), Under: 300 * time.Millisecond, Expected: true,
 		}}, nil},
-		{"an epoch announced for later is first let begin", start - 60_000, nil, map[string]probe.Epoch{},
-			[]probe.Epoch{{Check: "shop", From: grid.Next(old.followed["shop"].From + 1)}}},
+		{
+			"an epoch announced for later is first let begin", start - 60_000, nil,
+			map[string]probe.Epoch{},
+			[]probe.Epoch{{Check: "shop", From: grid.Next(old.followed["shop"].From + 1)}},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			next, ended := old.transition(tt.checks, tt.at)

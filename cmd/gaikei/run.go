@@ -100,7 +100,7 @@ func serve(ctx context.Context, o runOptions, std streams) error {
 
 	var s stages
 	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.web(listeners))
-	s.add(ctx, queue.Run)
+	s.add(ctx, c.forward)
 	s.add(ctx, func(ctx context.Context) error { return c.run(ctx, file, hangup) })
 	return s.wait(ctx)
 }

@@ -213,9 +213,11 @@ func showDetail(w io.Writer, e *probe.Evidence) {
 	field(w, "status", d.StatusLine)
 	field(w, "error", d.Error)
 	showTLS(w, d.TLS)
-	for _, line := range strings.Split(strings.TrimSpace(d.Message), "\n") {
-		field(w, "message", line)
+	for _, h := range d.Headers {
+		field(w, "header", h)
 	}
+	lines(w, "message", d.Message)
+	lines(w, "body", d.Body)
 	for _, a := range d.Assertions {
 		mark := "✓"
 		if !a.Held {
@@ -233,6 +235,14 @@ func showTLS(w io.Writer, t *probe.TLSDetail) {
 	for _, c := range t.Chain {
 		days := int(time.Until(c.NotAfter).Hours() / 24)
 		field(w, "certificate", fmt.Sprintf("%s, issued by %s, until %s (%d days)", c.Subject, c.Issuer, c.NotAfter.Format(time.DateOnly), days))
+	}
+}
+
+// lines prints a text of several lines, at most as many as a screen has.
+func lines(w io.Writer, name, value string) {
+	all := strings.Split(strings.TrimSpace(value), "\n")
+	for _, line := range all[:min(len(all), 20)] {
+		field(w, name, line)
 	}
 }
 

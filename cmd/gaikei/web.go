@@ -90,12 +90,18 @@ func (c *centre) web(listeners []net.Listener) func(context.Context) error {
 	}
 }
 
+// staleAfter is how long results may wait for the store before the process is called not ready.
+const staleAfter = 30 * time.Second
+
 // ready tells why the process cannot do its work, nil if it can.
 func (c *centre) ready() error {
 	if c.state.Load() == nil {
 		return errors.New("the configuration is not in force yet")
 	}
-	if q := c.queue.Status(); q.Broken {
+	switch q := c.queue.Status(); {
+	case q.Oldest > staleAfter:
+		return fmt.Errorf("the store has not taken results from %s ago", q.Oldest.Round(time.Second))
+	case q.Broken:
 		return fmt.Errorf("the queue takes no results since %s: %s", q.Since.UTC().Format(time.RFC3339), q.LastError)
 	}
 	return nil

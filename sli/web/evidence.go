@@ -46,6 +46,8 @@ func summaryOf(e probe.Evidence) string {
 		return clip(e.Detail.Error)
 	case e.Detail.StatusLine != "":
 		return clip(e.Detail.StatusLine)
+	case e.Reason == probe.Reached.String():
+		return clip("something answers at " + e.Dialled)
 	}
 	return clip(e.Detail.Message)
 }

@@ -131,17 +131,21 @@ func (s *server) fillIndex(ctx context.Context, page *indexPage, q sli.Query, v 
 	if err != nil {
 		return err
 	}
-	page.Probers = proberRows(probers)
+	page.Probers = proberRows(probers, page.Regions)
 	page.fillBlocks(s.blocks(rows, pooled))
 	page.frame = s.frame(frameOptions{title: "Gaikei", now: q.Now, asOf: asOf, query: v, rows: len(rows)})
 	return nil
 }
 
-func proberRows(reports []sli.ProberReport) []proberRow {
+// proberRows shows the regions in the order in which the checks have them.
+func proberRows(reports []sli.ProberReport, order []string) []proberRow {
 	var rows []proberRow
 	for _, r := range reports {
 		rows = append(rows, proberRow{Region: r.Region, Report: r, SLI: proberSLI(&r), Full: r.Ratio != nil && *r.Ratio == 1})
 	}
+	slices.SortStableFunc(rows, func(a, b proberRow) int {
+		return slices.Index(order, a.Region) - slices.Index(order, b.Region)
+	})
 	return rows
 }
 

@@ -129,7 +129,21 @@ func TestTwoIndicators(t *testing.T) {
 				t.Errorf("what the targets did: %q, want %q", got, want)
 			}
 		case has(n, "probers"):
-			contains(t, "whether we could tell", words(n), "tokyo 98.80% 4 missed, 6 no data", "frankfurt 100%", "office 98.80% 10 inconclusive")
+			contains(t, "whether we could tell", words(n), "tokyo 98.80% 4 missed, 6 no data frankfurt 100% office 98.80% 10 inconclusive")
+		}
+	}
+}
+
+func TestEvidenceInOneLine(t *testing.T) {
+	for want, e := range map[string]probe.Evidence{
+		"status: got 500, want 200-299":          badStatus(noon),
+		"HTTP/1.1 200 OK":                        recovered(noon),
+		"something answers at 198.51.100.7:5432": {Reason: "reached", Dialled: "198.51.100.7:5432"},
+		"":                                       {Outcome: "up"},
+		strings.Repeat("é", longestSummary-1) + "…": {Detail: probe.Detail{Error: strings.Repeat("é", longestSummary+1)}},
+	} {
+		if got := summaryOf(e); got != want {
+			t.Errorf("%q, want %q", got, want)
 		}
 	}
 }

@@ -43,7 +43,7 @@ func (d *decoder) check(c *probe.Check, path string) {
 	}
 	switch {
 	case c.Kind != nil:
-		d.problems(join(path, d.kindOf(c.Kind)), c.Kind.Validate())
+		d.problems(join(path, kindOf(c.Kind)), c.Kind.Validate())
 	case !d.bad[path] && !slices.ContainsFunc(kindNames(), func(k string) bool { return d.bad[join(path, k)] }):
 		d.note(d.where(path), "found no kind, wanted one of "+listed(kindNames()), "say what to look at, for example tcp: {address: …}")
 	}
@@ -64,7 +64,7 @@ func (d *decoder) timing(c *probe.Check, path string) {
 	case c.Timeout <= 0:
 		d.tell(d.given(timeout, "defaults.timeout"), "found 0s, wanted a time in which the target can answer", "")
 	case c.Timeout > c.Interval && !c.Overlap:
-		d.tell(d.given(timeout, interval), fmt.Sprintf("the timeout of %s is longer than the interval of %s",
+		d.tell(d.given(timeout, interval, "defaults.timeout", "defaults.interval"), fmt.Sprintf("the timeout of %s is longer than the interval of %s",
 			FormatDuration(c.Timeout), FormatDuration(c.Interval)), "shorten it, or let attempts overlap with overlap: true")
 	}
 }
@@ -79,7 +79,7 @@ func (d *decoder) retrying(c *probe.Check, path string) {
 	case retries < 0 || retries > maxRetries:
 		d.tell(d.given(client+".retries", "defaults.client.retries"), fmt.Sprintf("found %d, wanted 0 to %d", retries, maxRetries), "")
 	case retries > 0 && c.Budget() > c.Interval && !c.Overlap:
-		d.tell(d.given(client+".retries", "defaults.client.retries"), fmt.Sprintf("%d attempts of %s with waits of %s take up to %s, longer than the interval of %s",
+		d.tell(d.given(client+".retries", join(path, "timeout"), join(path, "interval"), "defaults.client.retries"), fmt.Sprintf("%d attempts of %s with waits of %s take up to %s, longer than the interval of %s",
 			retries+1, FormatDuration(c.Timeout), FormatDuration(c.Client.After), FormatDuration(c.Budget()), FormatDuration(c.Interval)),
 			"shorten the timeout, or let attempts overlap with overlap: true")
 	}

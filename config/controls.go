@@ -64,7 +64,7 @@ func (d *decoder) controls(f *File) {
 	}
 	for i, k := range c.Targets {
 		if k != nil {
-			name := d.kindOf(k)
+			name := kindOf(k)
 			d.problems(fmt.Sprintf("%s.targets[%d].%s", path, i, name), k.Validate())
 		}
 	}

@@ -6,15 +6,12 @@ import (
 	"strings"
 
 	"gopkg.in/yaml.v3"
-
-	"github.com/gaikei/gaikei/probe"
 )
 
 // A decoder fills structs from YAML nodes by their tags. It collects every fault and goes on; what is at fault
 // keeps its default. It is used once.
 type decoder struct {
 	file     string
-	kinds    map[string]func() probe.Kind
 	read     func(path string) (string, error) // of {file: path}
 	defaults *yaml.Node                        // the block of defaults for checks; nil: none
 	faults   Faults
@@ -22,12 +19,14 @@ type decoder struct {
 	bad      map[string]bool       // paths with a fault
 	within   map[string]bool       // paths around one with a fault
 	parsed   map[string]*yaml.Node // default tags
+	types    typeTable
+	quiet    *decoder // for the defaults of checks; nil until it is needed
 }
 
 func newDecoder(file string, read func(path string) (string, error)) *decoder {
 	return &decoder{
-		file: file, kinds: probe.Kinds, read: read,
-		spots: map[string]spot{}, bad: map[string]bool{}, within: map[string]bool{}, parsed: map[string]*yaml.Node{},
+		file: file, read: read,
+		spots: map[string]spot{}, bad: map[string]bool{}, within: map[string]bool{}, parsed: map[string]*yaml.Node{}, types: typeTable{},
 	}
 }
 
@@ -141,11 +140,11 @@ func (d *decoder) composite(n *yaml.Node, v reflect.Value, path string) {
 		d.structure(n, v, path)
 	case t.Kind() == reflect.Map && n.Kind == yaml.MappingNode:
 		d.table(n, v, path)
-	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode && wanted(t) != "a mapping":
+	case t.Kind() == reflect.Slice && n.Kind == yaml.SequenceNode && !isKeyed(t):
 		d.list(n.Content, v, path)
 	case t.Kind() == reflect.Slice && n.Kind == yaml.ScalarNode && isScalar(t.Elem()):
 		d.list([]*yaml.Node{n}, v, path)
-	case t.Kind() == reflect.Slice && n.Kind == yaml.MappingNode && wanted(t) == "a mapping":
+	case t.Kind() == reflect.Slice && n.Kind == yaml.MappingNode && isKeyed(t):
 		d.entries(n, v, path)
 	default:
 		d.tell(at(n, path), "found "+shape(n)+", wanted "+wanted(t), d.shapeHint(n, t))

@@ -73,7 +73,7 @@ func walkKeys(t reflect.Type, prefix string, f func(row)) {
 // element returns the type of the structs in a type, and how they are told from it in a path.
 func element(t reflect.Type) (reflect.Type, string) {
 	switch {
-	case t.Kind() == reflect.Slice && wanted(t) == "a mapping":
+	case t.Kind() == reflect.Slice && isKeyed(t):
 		return t.Elem(), ".NAME"
 	case t.Kind() == reflect.Slice:
 		e, _ := element(t.Elem())
@@ -102,7 +102,7 @@ func typeText(t reflect.Type) string {
 		return "kind"
 	case t.Kind() == reflect.Pointer:
 		return typeText(t.Elem())
-	case t.Kind() == reflect.Slice && wanted(t) == "a mapping":
+	case t.Kind() == reflect.Slice && isKeyed(t):
 		return "mapping by name"
 	case t.Kind() == reflect.Slice:
 		return "list of " + typeText(t.Elem())

@@ -19,16 +19,26 @@ import (
 type encoder struct {
 	conceal bool // hide what looks like a credential
 	plain   bool // set if something looked like one and was not hidden
+	types   typeTable
+	reads   *decoder // reads defaults, to tell what is one
+}
+
+func newEncoder() *encoder {
+	return &encoder{types: typeTable{}, reads: newDecoder("", noFiles)}
 }
 
 // Show returns the configuration as canonical YAML with every default filled in, for people. References to
 // secrets stay references; credentials that are written out are replaced, so what has some does not parse to the
 // same File; everything else does.
-func (f *File) Show() []byte { return (&encoder{conceal: true}).bytes(reflect.ValueOf(*f)) }
+func (f *File) Show() []byte {
+	e := newEncoder()
+	e.conceal = true
+	return e.bytes(reflect.ValueOf(*f))
+}
 
 // Block returns the check as one canonical block of YAML, from which ParseCheck makes an equal check. It holds
 // whatever credentials the configuration has written out.
-func Block(c *probe.Check) []byte { return (&encoder{}).bytes(reflect.ValueOf(*c)) }
+func Block(c *probe.Check) []byte { return newEncoder().bytes(reflect.ValueOf(*c)) }
 
 // Changed reports whether two versions of a check differ in anything that is configured; nil is no check.
 func Changed(old, next *probe.Check) bool {
@@ -41,7 +51,7 @@ func Changed(old, next *probe.Check) bool {
 // ControlsChanged reports whether two configurations differ in their controls.
 func ControlsChanged(old, next *File) bool {
 	block := func(f *File) []byte {
-		return (&encoder{}).bytes(reflect.ValueOf(struct {
+		return newEncoder().bytes(reflect.ValueOf(struct {
 			Controls Controls `yaml:"controls"`
 		}{f.Controls}))
 	}
@@ -72,13 +82,7 @@ func (e *encoder) node(v reflect.Value, key string) *yaml.Node {
 		return e.pointer(v, key)
 	}
 	if text, ok := textOf(v); ok {
-		if !takesReferences(t) {
-			text = strings.ReplaceAll(text, open, escapedOpen)
-		}
-		if text = e.concealed(text, key); text != "" && strings.Trim(text, "0123456789") == "" {
-			return bareScalar(text) // the type reads its digits as they are
-		}
-		return textNode(text)
+		return e.text(text, t, key)
 	}
 	switch v.Kind() {
 	case reflect.Struct:
@@ -91,6 +95,18 @@ func (e *encoder) node(v reflect.Value, key string) *yaml.Node {
 		return textNode(e.concealed(strings.ReplaceAll(v.String(), open, escapedOpen), key))
 	}
 	return basic(v)
+}
+
+// text returns the scalar form of a type that reads its own text.
+func (e *encoder) text(text string, t reflect.Type, key string) *yaml.Node {
+	if !takesReferences(t) {
+		text = strings.ReplaceAll(text, open, escapedOpen)
+	}
+	text = e.concealed(text, key)
+	if text != "" && strings.Trim(text, "0123456789") == "" {
+		return bareScalar(text) // the type reads its digits as they are
+	}
+	return textNode(text)
 }
 
 func basic(v reflect.Value) *yaml.Node {
@@ -115,7 +131,7 @@ func (e *encoder) kind(v reflect.Value) *yaml.Node {
 		return nil
 	}
 	m := &yaml.Node{Kind: yaml.MappingNode}
-	add(m, newDecoder("", noFiles).kindOf(v.Interface().(probe.Kind)), e.pointer(v.Elem(), ""))
+	add(m, kindOf(v.Interface().(probe.Kind)), e.pointer(v.Elem(), ""))
 	return m
 }
 
@@ -133,7 +149,7 @@ func (e *encoder) pointer(v reflect.Value, key string) *yaml.Node {
 // structure returns a mapping of the fields that are not empty, or that have a default to override.
 func (e *encoder) structure(v reflect.Value) *yaml.Node {
 	m := &yaml.Node{Kind: yaml.MappingNode}
-	for _, f := range fieldsOf(v.Type()) {
+	for _, f := range e.types.of(v.Type()) {
 		value := v.FieldByIndex(f.index)
 		switch {
 		case f.role == isKey:
@@ -141,8 +157,8 @@ func (e *encoder) structure(v reflect.Value) *yaml.Node {
 			if n := e.node(value, ""); n != nil {
 				m.Content = append(m.Content, n.Content...)
 			}
-		case f.fallback != "" && isMapping(f.typ) && isDefault(value, f):
-			add(m, f.key, newDecoder("", noFiles).fallback(f.fallback))
+		case f.fallback != "" && isMapping(f.typ) && e.isDefault(value, f):
+			add(m, f.key, e.reads.fallback(f.fallback))
 		case f.fallback != "" || f.required || isMapping(f.typ) || !value.IsZero():
 			add(m, f.key, e.field(value, f))
 		}
@@ -165,10 +181,9 @@ func (e *encoder) field(v reflect.Value, f field) *yaml.Node {
 }
 
 // isDefault reports whether a value is what its default makes of it.
-func isDefault(v reflect.Value, f field) bool {
-	d := newDecoder("", noFiles)
+func (e *encoder) isDefault(v reflect.Value, f field) bool {
 	want := reflect.New(f.typ).Elem()
-	d.value(d.fallback(f.fallback), want, "")
+	e.reads.value(e.reads.fallback(f.fallback), want, "")
 	return reflect.DeepEqual(v.Interface(), want.Interface())
 }
 

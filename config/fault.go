@@ -58,9 +58,11 @@ func (fs Faults) sort() {
 	})
 }
 
-// found returns a text as it is quoted in a fault: short, and on one line whatever it holds.
+// found returns a text as it is quoted in a fault: short, on one line whatever it holds, and without the
+// credentials of a URL.
 func found(text string) string {
 	const most = 60
+	text = concealURL(text)
 	if r := []rune(text); len(r) > most {
 		text = string(r[:most]) + "…"
 	}

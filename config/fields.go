@@ -63,6 +63,18 @@ func fieldsOf(t reflect.Type) []field {
 	return fs
 }
 
+// A typeTable keeps the fields of types: looking through tags is most of the work of reading a file.
+type typeTable map[reflect.Type][]field
+
+func (t typeTable) of(typ reflect.Type) []field {
+	fs, ok := t[typ]
+	if !ok {
+		fs = fieldsOf(typ)
+		t[typ] = fs
+	}
+	return fs
+}
+
 func roleOf(option string) role {
 	switch option {
 	case "kind":
@@ -103,7 +115,25 @@ func isText(t reflect.Type) bool { return reflect.PointerTo(t).Implements(unmars
 // isMapping reports whether the type is a struct with keys, and not only with a scalar form.
 func isMapping(t reflect.Type) bool {
 	return t.Kind() == reflect.Struct && t != timeType &&
-		(len(fieldsOf(t)) > 0 || reflect.PointerTo(t).Implements(kindType))
+		(hasKeys(t) || reflect.PointerTo(t).Implements(kindType))
+}
+
+func hasKeys(t reflect.Type) bool {
+	for sf := range t.Fields() {
+		if tag, ok := sf.Tag.Lookup("yaml"); ok && tag != "-" {
+			return true
+		}
+	}
+	return false
+}
+
+// isKeyed reports whether the type is a list that is written as a mapping of its entries.
+func isKeyed(t reflect.Type) bool {
+	if t.Kind() != reflect.Slice || t.Elem().Kind() != reflect.Struct || isText(t.Elem()) {
+		return false
+	}
+	_, ok := withRole(t.Elem(), isKey)
+	return ok
 }
 
 // wanted names what a value of the type is written as.
@@ -117,7 +147,7 @@ func wanted(t reflect.Type) string {
 		return "a mapping with one of " + strings.Join(kindNames(), ", ")
 	case t.Kind() == reflect.Pointer:
 		return wanted(t.Elem())
-	case isMapping(t), t.Kind() == reflect.Map:
+	case isMapping(t), t.Kind() == reflect.Map, isKeyed(t):
 		return "a mapping"
 	case isText(t):
 		return "a value"
@@ -136,11 +166,6 @@ func wantedBasic(t reflect.Type) string {
 	case reflect.Float32, reflect.Float64:
 		return "a number"
 	case reflect.Slice:
-		if e := t.Elem(); e.Kind() == reflect.Struct && !isText(e) {
-			if _, ok := withRole(e, isKey); ok {
-				return "a mapping"
-			}
-		}
 		return "a list"
 	}
 	return "text"

@@ -42,14 +42,15 @@ func (d *decoder) notices(f *File) []Notice {
 
 // A linter collects warnings about a valid file.
 type linter struct {
-	d    *decoder
-	f    *File
-	list []Warning
+	d       *decoder
+	f       *File
+	encoder *encoder // tells what looks like a credential
+	list    []Warning
 }
 
 // lint looks over a valid file.
 func (d *decoder) lint(f *File) []Warning {
-	l := &linter{d: d, f: f}
+	l := &linter{d: d, f: f, encoder: newEncoder()}
 	l.places()
 	for i, c := range f.Checks {
 		l.check(c, fmt.Sprintf("checks[%d]", i))
@@ -106,10 +107,10 @@ func (l *linter) check(c *probe.Check, path string) {
 	if c.Latency.Under > budget {
 		l.warn(l.here(path+".latency.under", path), c.Name+": every success is under "+FormatDuration(c.Latency.Under)+", since a slot ends after "+FormatDuration(budget), "lower the threshold")
 	}
-	e := encoder{}
-	e.node(reflect.ValueOf(c.Kind).Elem(), "")
-	if e.plain {
-		l.warn(path+"."+l.d.kindOf(c.Kind), c.Name+": a credential is written out in the file", `keep it at the probers: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"}`)
+	l.encoder.plain = false
+	l.encoder.node(reflect.ValueOf(c.Kind).Elem(), "")
+	if l.encoder.plain {
+		l.warn(path+"."+kindOf(c.Kind), c.Name+": a credential is written out in the file", `keep it at the probers: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"}`)
 	}
 }
 
@@ -129,36 +130,60 @@ func (l *linter) objective(s *sli.SLO, path string) {
 	if s.Window == 0 || s.Indicator != "availability" {
 		return
 	}
+	var worst *probe.Check
+	pages := 0
 	for _, c := range l.f.Checks {
-		if slices.Contains(s.Checks, c.ID) || slices.Contains(s.Checks, "all") {
-			l.burn(s, c, path)
+		if !slices.Contains(s.Checks, c.ID) && !slices.Contains(s.Checks, "all") {
+			continue
 		}
+		if l.rate(s, c.Interval) >= page(s) {
+			pages++
+			if worst == nil || c.Interval > worst.Interval {
+				worst = c
+			}
+		}
+	}
+	if worst != nil {
+		l.burn(s, worst, path, pages)
 	}
 }
 
-// burn warns if one failed slot of a check pages by itself. The pairs of burn rate and window are those of the
-// SRE workbook (chapter 5, "Alerting on SLOs"): 2 % of the budget in an hour pages, 5 % in six hours too.
-func (l *linter) burn(s *sli.SLO, c *probe.Check, path string) {
-	regions := counted(s, l.f)
-	share := blame(s, regions)
-	hours := s.Window.Hours()
-	rate := func(share float64, interval time.Duration) float64 {
-		return share * interval.Hours() / (1 - float64(s.Objective))
-	}
-	page, calm := 0.02*hours, 0.05*hours/6
-	if got := rate(share, c.Interval); got >= page {
-		n := 1
-		for rate(1/float64(n), c.Interval) >= calm {
-			n++
-		}
-		l.warn(l.here(path+".objective", path), fmt.Sprintf("%s: one failed slot in an hour already burns %.1f×: with %s at %s a %s objective pages on a single failure of %s",
-			s.Name, got, plural(len(regions), "region"), FormatDuration(c.Interval), s.Objective, c.Name), remedy(n, slower(func(d time.Duration) bool { return rate(share, d) < calm })))
-	}
+// page and calm are the burn rates from which on an objective pages at all, and below which nobody is woken. The
+// pairs of rate and window are those of the SRE workbook (chapter 5, "Alerting on SLOs"): 2 % of the budget in an
+// hour pages, and 5 % in six hours too.
+func page(s *sli.SLO) float64 { return 0.02 * s.Window.Hours() }
+func calm(s *sli.SLO) float64 { return 0.05 * s.Window.Hours() / 6 }
+
+// rate returns how fast one failed slot in an hour burns the budget, with the regions there are.
+func (l *linter) rate(s *sli.SLO, interval time.Duration) float64 {
+	return blame(s, counted(s, l.f)) * burning(s, interval)
 }
+
+func burning(s *sli.SLO, interval time.Duration) float64 {
+	return interval.Hours() / (1 - float64(s.Objective))
+}
+
+// burn warns that one failed slot of a check pages by itself.
+func (l *linter) burn(s *sli.SLO, c *probe.Check, path string, pages int) {
+	whose := c.Name
+	if pages > 1 {
+		whose += fmt.Sprintf(" (and so with %s more)", plural(pages-1, "check"))
+	}
+	n := 1
+	for burning(s, c.Interval)/float64(n) >= calm(s) && n <= maxRegions {
+		n++
+	}
+	interval := slower(func(d time.Duration) bool { return l.rate(s, d) < calm(s) })
+	l.warn(l.here(path+".objective", path), fmt.Sprintf("%s: one failed slot in an hour already burns %.1f×: with %s at %s a %s objective pages on a single failure of %s",
+		s.Name, l.rate(s, c.Interval), plural(len(counted(s, l.f)), "region"), FormatDuration(c.Interval), s.Objective, whose), remedy(n, interval))
+}
+
+// maxRegions is more than anybody would add to calm an alert.
+const maxRegions = 20
 
 func remedy(regions int, interval time.Duration) string {
 	var ways []string
-	if regions <= 20 {
+	if regions <= maxRegions {
 		ways = append(ways, plural(regions, "region"))
 	}
 	if interval > 0 {

@@ -87,8 +87,17 @@ func (d *decoder) labels(labels map[string]string, path string) {
 type catalogue struct {
 	what  string   // "check", "region"
 	names []string // in the order of the file
-	ids   map[string]string
-	all   bool // whether "all" stands for every one
+	known map[string]bool
+	ids   map[string]string // by name, of what goes by an id
+	all   bool              // whether "all" stands for every one
+}
+
+func catalogueOf(what string, names []string) catalogue {
+	c := catalogue{what: what, names: names, known: make(map[string]bool, len(names))}
+	for _, n := range names {
+		c.known[n] = true
+	}
+	return c
 }
 
 // references tells the names in a list that nothing bears, and those that are there twice.
@@ -98,7 +107,7 @@ func (d *decoder) references(list []string, c catalogue, path string) {
 		p := fmt.Sprintf("%s[%d]", path, i)
 		d.unique(seen, s, p)
 		switch {
-		case !d.sound(p) || slices.Contains(c.names, s):
+		case !d.sound(p) || c.known[s]:
 		case s == "all" && c.all:
 			if len(list) > 1 {
 				d.tell(d.where(p), "found all among names, wanted one or the other", "all stands for every "+c.what)

@@ -12,7 +12,7 @@ import (
 
 // structure decodes a mapping into a struct by its tags.
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
-	fields := fieldsOf(v.Type())
+	fields := d.types.of(v.Type())
 	set := map[string]bool{}
 	d.pairs(n, path, func(k, value *yaml.Node) {
 		here := join(path, k.Value)
@@ -21,7 +21,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 		case i >= 0:
 			set[k.Value] = true
 			d.field(fields[i], v, placed{value, here})
-		case d.kinds[k.Value] != nil && hasKind(fields):
+		case probe.Kinds[k.Value] != nil && hasKind(fields):
 			d.chosenKind(placed{value, here}, v, k)
 		default:
 			d.unknown(k, v, path)
@@ -57,10 +57,10 @@ func hasKind(fields []field) bool {
 func (d *decoder) chosenKind(p placed, v reflect.Value, k *yaml.Node) {
 	f, _ := withRole(v.Type(), isKind)
 	if before, ok := v.FieldByIndex(f.index).Interface().(probe.Kind); ok && before != nil {
-		d.tell(at(k, p.path), "found "+d.kindOf(before)+" and "+k.Value+", wanted one of them", "make it two checks")
+		d.tell(at(k, p.path), "found "+kindOf(before)+" and "+k.Value+", wanted one of them", "make it two checks")
 		return
 	}
-	kind := d.kinds[k.Value]()
+	kind := probe.Kinds[k.Value]()
 	e := reflect.ValueOf(kind).Elem()
 	d.fresh(e)
 	d.overlay(e)
@@ -75,7 +75,7 @@ func (d *decoder) kindBlock(n *yaml.Node, v reflect.Value, path string) {
 		return
 	}
 	d.pairs(n, path, func(k, value *yaml.Node) {
-		build := d.kinds[k.Value]
+		build := probe.Kinds[k.Value]
 		switch here := join(path, k.Value); {
 		case build == nil:
 			d.tell(at(k, here), "unknown key "+found(k.Value)+", wanted "+listed(kindNames()), meant(k.Value, kindNames()))
@@ -95,8 +95,8 @@ func (d *decoder) kindBlock(n *yaml.Node, v reflect.Value, path string) {
 }
 
 // kindOf returns the key of a kind.
-func (d *decoder) kindOf(k probe.Kind) string {
-	for name, build := range d.kinds {
+func kindOf(k probe.Kind) string {
+	for name, build := range probe.Kinds {
 		if reflect.TypeOf(build()) == reflect.TypeOf(k) {
 			return name
 		}
@@ -123,7 +123,7 @@ func (d *decoder) fresh(v reflect.Value) {
 	if v.Type() == checkType {
 		defer d.overlay(v)
 	}
-	for _, f := range fieldsOf(v.Type()) {
+	for _, f := range d.types.of(v.Type()) {
 		target := v.FieldByIndex(f.index)
 		d.fresh(target)
 		if f.fallback != "" {
@@ -151,15 +151,22 @@ func (d *decoder) overlay(v reflect.Value) {
 	if d.defaults == nil || d.defaults.Kind != yaml.MappingNode {
 		return
 	}
-	shared := keysOf(reflect.TypeFor[defaults]())
-	quiet := newDecoder(d.file, d.read)
-	fields := slices.DeleteFunc(fieldsOf(v.Type()), func(f field) bool { return !slices.Contains(shared, f.key) })
-	for i := 0; i+1 < len(d.defaults.Content); i += 2 {
-		k := d.defaults.Content[i]
-		if j := slices.IndexFunc(fields, func(f field) bool { return f.key == k.Value }); j >= 0 {
-			quiet.value(d.defaults.Content[i+1], v.FieldByIndex(fields[j].index), k.Value)
+	if d.quiet == nil {
+		d.quiet = newDecoder(d.file, d.read)
+	}
+	for _, f := range d.types.of(v.Type()) {
+		if !d.isShared(f.key) {
+			continue
+		}
+		if n := child(d.defaults, f.key); n != nil {
+			d.quiet.value(n, v.FieldByIndex(f.index), f.key)
 		}
 	}
+}
+
+// isShared reports whether a key may stand under defaults.
+func (d *decoder) isShared(key string) bool {
+	return slices.ContainsFunc(d.types.of(reflect.TypeFor[defaults]()), func(f field) bool { return f.key == key })
 }
 
 // unknown tells a key that the struct does not have, and what may have been meant.

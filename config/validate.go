@@ -64,16 +64,19 @@ func (d *decoder) ordinal(n int, path string, seen map[int]spot) {
 
 // checkNames returns what lists of checks may hold.
 func (d *decoder) checkNames(f *File) catalogue {
-	c := catalogue{what: "check", ids: map[string]string{}, all: true}
+	var names []string
+	ids := map[string]string{}
 	for _, check := range f.Checks {
 		if check == nil {
 			continue
 		}
-		c.names = append(c.names, check.ID)
+		names = append(names, check.ID)
 		if check.Name != check.ID {
-			c.ids[check.Name] = check.ID
+			ids[check.Name] = check.ID
 		}
 	}
+	c := catalogueOf("check", names)
+	c.ids, c.all = ids, true
 	return c
 }
 
@@ -126,7 +129,7 @@ func (d *decoder) objectives(f *File) {
 		d.nameOf(s.Name, path)
 		d.unique(names, s.Name, path+".name")
 		d.named(s.Checks, known, path)
-		d.references(s.Regions, catalogue{what: "region", names: f.RegionNames()}, path+".regions")
+		d.references(s.Regions, catalogueOf("region", f.RegionNames()), path+".regions")
 		var ps []probe.Problem
 		for _, p := range s.Validate() {
 			ps = append(ps, probe.Problem(p))

@@ -104,30 +104,34 @@ func (s *SLO) validatePolicy() []Problem {
 	var ps []Problem
 	for i, step := range s.Policy {
 		field := fmt.Sprintf("policy[%d]", i)
-		grave := slices.Index(decisions(), step.Decide)
-		if grave < 0 {
+		if !slices.Contains(decisions(), step.Decide) {
 			ps = append(ps, Problem{field + ".decide", oneOf(step.Decide, decisions()), ""})
 		}
 		if step.BudgetBelow < 0 || step.BudgetBelow > 1 {
 			ps = append(ps, Problem{field + ".budget_below", fmt.Sprintf("found %s, wanted 0%% to 100%%", step.BudgetBelow), ""})
 		}
-		if i == 0 {
-			continue
+		if i > 0 {
+			ps = append(ps, step.follows(s.Policy[i-1], field)...)
 		}
-		before := s.Policy[i-1]
-		if step.BudgetBelow >= before.BudgetBelow {
-			ps = append(ps, Problem{
-				field + ".budget_below",
-				fmt.Sprintf("found %s after %s, wanted less", step.BudgetBelow, before.BudgetBelow),
-				"write the steps from the most budget to the least",
-			})
-		}
-		if grave >= 0 && grave <= slices.Index(decisions(), before.Decide) {
-			ps = append(ps, Problem{
-				field + ".decide", fmt.Sprintf("found %s after %s, wanted a graver decision", step.Decide, before.Decide),
-				"from the mildest: " + strings.Join(decisions(), ", "),
-			})
-		}
+	}
+	return ps
+}
+
+// follows reports what is out of order between a step and the one before it.
+func (s Step) follows(before Step, field string) []Problem {
+	var ps []Problem
+	if s.BudgetBelow >= before.BudgetBelow {
+		ps = append(ps, Problem{
+			field + ".budget_below",
+			fmt.Sprintf("found %s after %s, wanted less", s.BudgetBelow, before.BudgetBelow),
+			"write the steps from the most budget to the least",
+		})
+	}
+	if grave := slices.Index(decisions(), s.Decide); grave >= 0 && grave <= slices.Index(decisions(), before.Decide) {
+		ps = append(ps, Problem{
+			field + ".decide", fmt.Sprintf("found %s after %s, wanted a graver decision", s.Decide, before.Decide),
+			"from the mildest: " + strings.Join(decisions(), ", "),
+		})
 	}
 	return ps
 }

@@ -158,7 +158,7 @@ func TestHostileDNS(t *testing.T) {
 				}
 				return nil
 			})
-			a := attempt(t, &DNS{Server: s.address, Name: "www.example"}, &World{}, 1500*time.Millisecond)
+			a := attempt(t, &DNS{Server: s.address, Name: "www.example"}, &World{}, patience(tt.want)+repeatAfter)
 			wantReason(t, &a, tt.want)
 			if a.Answered != tt.answered || !a.Datagram {
 				t.Errorf("answered: %v, datagram: %v, want %v, true", a.Answered, a.Datagram, tt.answered)
@@ -258,7 +258,7 @@ func TestHostileDNSOverTCP(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			d := &DNS{Server: serve(t, tt.serve), Name: "www.example", Transport: DNSOverTCP}
-			a := attempt(t, d, &World{}, 600*time.Millisecond)
+			a := attempt(t, d, &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			if a.Answered != tt.answered || a.Datagram {
 				t.Errorf("answered: %v, datagram: %v, want %v, false", a.Answered, a.Datagram, tt.answered)

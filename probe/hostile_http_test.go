@@ -126,7 +126,7 @@ func TestHostileHTTP(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			a := attempt(t, &HTTP{URL: "http://" + serve(t, tt.serve) + "/"}, &World{}, 700*time.Millisecond)
+			a := attempt(t, &HTTP{URL: "http://" + serve(t, tt.serve) + "/"}, &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			if a.Answered != tt.answered {
 				t.Errorf("answered -want +got:\n- %v\n+ %v", tt.answered, a.Answered)

@@ -152,7 +152,7 @@ func TestNginx(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			a := attempt(t, &tt.http, &World{}, 1500*time.Millisecond)
+			a := attempt(t, &tt.http, &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 		})
 	}

@@ -38,6 +38,16 @@ func attempt(t *testing.T, k Kind, w *World, timeout time.Duration) Attempt {
 	}
 }
 
+// patience is the deadline for a target that should come to this reason: short if it can only be found by
+// waiting.
+func patience(want Reason) time.Duration {
+	switch want {
+	case Timeout, ResponseTimeout, TooSlow:
+		return 500 * time.Millisecond
+	}
+	return 20 * time.Second
+}
+
 // look is attempt with a deadline that no healthy target meets with, and the whole detail.
 func look(t *testing.T, k Kind) Attempt {
 	t.Helper()

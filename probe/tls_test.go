@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -127,7 +126,7 @@ func TestHostileTLS(t *testing.T) {
 			for kind, k := range map[string]Kind{
 				"http": &HTTP{URL: "https://" + address}, "tcp": &TCP{Address: address, TLS: &TLS{}},
 			} {
-				a := attempt(t, k, &World{}, 500*time.Millisecond)
+				a := attempt(t, k, &World{}, patience(tt.want))
 				if a.Reason != tt.want || a.Answered != tt.answered {
 					t.Errorf("%s: -want +got:\n- %s, answered: %v\n+ %s, answered: %v\n(%s)", kind, tt.want, tt.answered, a.Reason, a.Answered, a.Detail.Error)
 				}
@@ -171,7 +170,7 @@ func TestHostileHTTP2(t *testing.T) {
 				}
 			})
 			h := &HTTP{URL: "https://" + address, TLS: TLS{CA: ca.pem, ServerName: "localhost"}}
-			a := attempt(t, h, &World{}, 700*time.Millisecond)
+			a := attempt(t, h, &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			wantSpans(t, &a)
 		})

@@ -56,12 +56,14 @@ func (w *stopwatch) report(b *testing.B) int {
 	if n == 0 {
 		b.Fatal("no slot was run")
 	}
-	b.ReportMetric(float64(w.lags[n/2].Microseconds())/1000, "p50-lag-ms")
-	b.ReportMetric(float64(w.lags[n*99/100].Microseconds())/1000, "p99-lag-ms")
-	b.ReportMetric(float64(w.lags[n-1].Microseconds())/1000, "max-lag-ms")
+	b.ReportMetric(ms(w.lags[n/2]), "p50-lag-ms")
+	b.ReportMetric(ms(w.lags[n*99/100]), "p99-lag-ms")
+	b.ReportMetric(ms(w.lags[n-1]), "max-lag-ms")
 	b.ReportMetric(float64(w.lost), "missed")
 	return n
 }
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // cpu is the processor time this process has used.
 func cpu(b *testing.B) time.Duration {
@@ -70,6 +72,30 @@ func cpu(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// idle notes how late a goroutine wakes that does nothing but sleep, in between the instants of waves, until ctx
+// ends: a lag that is the machine's, and that of what else runs on it.
+func idle(ctx context.Context) (lags []time.Duration) {
+	const grain = offset * time.Millisecond
+	for ctx.Err() == nil {
+		next := time.Now().Truncate(grain).Add(grain + grain/2)
+		time.Sleep(time.Until(next))
+		lags = append(lags, time.Since(next))
+	}
+	return lags
+}
+
+// during returns what idle notes while f runs, as a quantile of 99 %.
+func during(b *testing.B, f func()) time.Duration {
+	ctx, cancel := context.WithCancel(b.Context())
+	done := make(chan []time.Duration)
+	go func() { done <- idle(ctx) }()
+	f()
+	cancel()
+	lags := <-done
+	slices.Sort(lags)
+	return lags[len(lags)*99/100]
 }
 
 func heap() float64 {
@@ -117,9 +143,10 @@ func BenchmarkScheduler100k(b *testing.B) {
 	for b.Loop() {
 		w.reset(3 * n)
 		before := cpu(b)
-		time.Sleep(2 * interval)
+		asleep := during(b, func() { time.Sleep(2 * interval) })
 		used := cpu(b) - before
 		b.ReportMetric(float64(used.Nanoseconds())/1000/float64(w.report(b)), "cpu-us/slot")
+		b.ReportMetric(ms(asleep), "p99-idle-ms")
 	}
 	b.ReportMetric((full-empty)/n, "B/task") // last: Loop forgets what was reported before it
 }
@@ -138,8 +165,9 @@ func BenchmarkHung(b *testing.B) {
 	time.Sleep(4 * time.Second)
 	for b.Loop() {
 		w.reset(10 * (hung + well))
-		time.Sleep(5 * time.Second)
+		asleep := during(b, func() { time.Sleep(5 * time.Second) })
 		w.report(b)
+		b.ReportMetric(ms(asleep), "p99-idle-ms")
 	}
 	b.ReportMetric(float64(s.Running()), "running")
 }

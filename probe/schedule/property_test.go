@@ -186,7 +186,7 @@ func (m *machine) places(t *rapid.T) {
 func drawTasks(t *rapid.T, now int64, grids []probe.Grid) (tasks []Task) {
 	near := rapid.Int64Range(-60, 120)
 	for id := range 4 {
-		n := rapid.IntRange(0, 2).Draw(t, "tasks")
+		n := rapid.SampledFrom([]int{1, 2, 0}).Draw(t, "tasks")
 		from := int64(0)
 		if rapid.Bool().Draw(t, "later") {
 			from = now + near.Draw(t, "from")
@@ -223,21 +223,27 @@ func TestBookAgainstOracle(t *testing.T) {
 			now:    1000,
 		}
 		all := func(probe.Grid) bool { return true }
+		live := func(t *rapid.T) { // as it should be: no wave is late
+			for range rapid.IntRange(1, 40).Draw(t, "ms") {
+				m.now++
+				m.fire(t, all)
+			}
+		}
+		m.reload(t, drawTasks(t, m.now, grids))
 		t.Repeat(map[string]func(*rapid.T){
+			"live": live, "live on": live, "go on": live, // often
 			"pass":  func(t *rapid.T) { m.now += rapid.Int64Range(0, 15).Draw(t, "ms") },
 			"stall": func(t *rapid.T) { m.now += rapid.Int64Range(0, 200).Draw(t, "ms") },
-			"back":  func(t *rapid.T) { m.now -= rapid.Int64Range(0, 100).Draw(t, "ms") },
+			"back":  func(t *rapid.T) { m.now -= rapid.Int64Range(1, 60).Draw(t, "ms") },
 			"fire": func(t *rapid.T) {
 				g := rapid.SampledFrom(grids).Draw(t, "grid")
 				m.fire(t, func(o probe.Grid) bool { return o == g })
 			},
-			"fire all": func(t *rapid.T) { m.fire(t, all) },
-			"set":      func(t *rapid.T) { m.reload(t, drawTasks(t, m.now, grids)) },
-			"set again": func(t *rapid.T) {
-				m.reload(t, m.tasks)
-			},
-			"end": m.end,
-			"":    m.places,
+			"fire all":  func(t *rapid.T) { m.fire(t, all) },
+			"set":       func(t *rapid.T) { m.reload(t, drawTasks(t, m.now, grids)) },
+			"set again": func(t *rapid.T) { m.reload(t, m.tasks) },
+			"end":       m.end,
+			"":          m.places,
 		})
 		m.now += 500
 		m.fire(t, all)

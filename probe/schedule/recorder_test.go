@@ -15,10 +15,10 @@ import (
 	"github.com/gaikei/gaikei/probe"
 )
 
-// A record is one call of a Runner, in words: "a 30s", "a 40s..60s late". Instants are since the Unix time of the
-// recorder's start.
+// A recorder is a Runner that writes its calls down, in words: "a 30s", "a 40s..1m0s late". Times are since start,
+// and a range is written with its last slot.
 type recorder struct {
-	start int64
+	start int64        // Unix ms
 	shift atomic.Int64 // of the wall clock, ns
 
 	look func(ctx context.Context, id string, slot int64) // nil: at once
@@ -38,7 +38,9 @@ func (r *recorder) since(ms int64) string {
 	return (time.Duration(ms-r.start) * time.Millisecond).String()
 }
 
-func (r *recorder) wall() int64 { return time.Now().Add(r.shifted()).UnixMilli() }
+func (r *recorder) wall() int64 {
+	return time.Now().Add(r.shifted()).Round(time.Millisecond).UnixMilli()
+}
 
 func (r *recorder) shifted() time.Duration { return time.Duration(r.shift.Load()) }
 

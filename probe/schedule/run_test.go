@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -86,22 +87,95 @@ func order(rs []string) []string {
 
 func TestRunEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ended := 0
+		var ended atomic.Int32
 		s := start(t, func(r *recorder, _ *Options) {
 			r.look = func(ctx context.Context, _ string, _ int64) {
 				<-ctx.Done()
 				time.Sleep(3 * time.Second) // cleaning up
-				ended++
+				ended.Add(1)
 			}
 		})
 		s.Set([]Task{every("a", 10*time.Second, 0), every("b", 10*time.Second, 0)})
 		s.until(15 * time.Second)
 		diff(t, "running", 2, s.Running())
 		s.stop()
-		diff(t, "ended before Run returned", 2, ended)
+		diff(t, "ended before Run returned", int32(2), ended.Load())
 		diff(t, "running after Run", 0, s.Running())
 		time.Sleep(time.Minute)
 		diff(t, "started after Run", []string{"a 10s", "b 10s"}, sorted(s.told()))
+	})
+}
+
+// What the timer still says when Run is ending has no effect: the slot is left to whoever runs next.
+func TestNothingIsSettledAfterRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, nil)
+		task := every("a", 10*time.Second, 0)
+		s.Set([]Task{task})
+		s.until(5 * time.Second)
+		s.stop()
+		s.until(12 * time.Second)
+		s.fire(task.Grid)
+		diff(t, "records", []string(nil), s.told())
+	})
+}
+
+// A goroutine that gets no processor for long starts too late, even if its wave fired in time.
+func TestLateOnTheWay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder()
+		s := New(rec, rec.options())
+		task := every("a", 10*time.Second, 0)
+		s.Set([]Task{task})
+		for _, c := range []struct {
+			lag  time.Duration
+			want string
+		}{
+			{2500 * time.Millisecond, "a 10s"},
+			{2501 * time.Millisecond, "a 10s..10s late"},
+		} {
+			rec.step(10*time.Second + c.lag - rec.shifted())
+			k := s.book.checks["a"]
+			s.book.begin(k)
+			s.group.Add(1)
+			s.run(t.Context(), run{check: k, grid: task.Grid, slot: rec.start + 10_000})
+			diff(t, c.lag.String(), []string{c.want}, rec.told())
+		}
+		st := s.Status()
+		diff(t, "started, late, running", [3]uint64{1, 1, 0}, [3]uint64{st.Started, st.Late, uint64(st.Running)})
+	})
+}
+
+func TestWavesAreArmedAndDisarmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := newRecorder()
+		s := New(rec, rec.options())
+		w, err := newWaker(s.woken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := w.close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		for _, tasks := range [][]Task{
+			{every("a", time.Second, 0), every("b", 2*time.Second, 0), every("c", time.Second, 0)},
+			{every("b", 2*time.Second, 0), every("d", 3*time.Second, 0), every("e", 4*time.Second, 0)},
+			{every("d", 3*time.Second, 0)},
+			nil,
+		} {
+			s.Set(tasks)
+			if err := s.align(w, s.clock.offset()); err != nil {
+				t.Fatal(err)
+			}
+			armed := map[probe.Grid]struct{}{}
+			for g := range w.jobs {
+				armed[g] = struct{}{}
+			}
+			diff(t, "armed", s.grids(), armed)
+			diff(t, "gocron's jobs", len(armed), len(w.cron.Jobs()))
+		}
 	})
 }
 

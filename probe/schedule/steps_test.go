@@ -52,6 +52,14 @@ func TestClockSteps(t *testing.T) {
 			want: []string{"a 30s", "a 40s"}, lags: []int64{0, 0},
 		},
 		{
+			name: "back by next to nothing: nothing is lost", step: -400 * time.Microsecond, after: 20 * time.Second,
+			want: []string{"a 30s", "a 40s"}, lags: []int64{0, 0},
+		},
+		{
+			name: "back by little more: nothing is lost", step: -600 * time.Microsecond, after: 20 * time.Second,
+			want: []string{"a 30s", "a 40s"}, lags: []int64{0, 0},
+		},
+		{
 			name: "ahead by less than a step: a little late", step: 4 * time.Millisecond, after: 20 * time.Second,
 			want: []string{"a 30s", "a 40s"}, lags: []int64{4, 4},
 		},

@@ -13,8 +13,8 @@ import (
 // A waker calls a function for each grid at the grid's instants: one gocron job a grid. It is used by one
 // goroutine.
 //
-// Jobs have no singleton or limit mode. A limit on the scheduler would drop one of two waves at the same
-// instant; singleton mode keeps a goroutine and a queue of 1000 for every job there ever was, 20 KB that
+// Jobs have no singleton or limit mode. A limit on the scheduler would drop waves that fall on the same
+// instant; singleton mode keeps a goroutine and a queue of 1000 for every job there ever was, 25 KB that
 // RemoveJob does not give back. Neither is needed, as a job returns at once and may run twice.
 type waker struct {
 	cron gocron.Scheduler

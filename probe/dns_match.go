@@ -84,7 +84,7 @@ func (q *question) judge() {
 	}
 	if q.t.wanted() {
 		q.t.a.Detail.Assertions = obs
-		q.t.a.Detail.Message = clip(q.reply.String(), maxMessage)
+		q.t.a.Detail.Message = clip(strings.ReplaceAll(q.reply.String(), "\t", " "), maxMessage)
 	}
 }
 

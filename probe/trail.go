@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -91,12 +92,20 @@ func (t *trail) reach(ctx context.Context, network string, d destination) *link 
 	t.enter(PhaseConnect)
 	conn, err := t.w.dial(ctx, network, t.a.Addr.String())
 	if err != nil {
-		t.fail(dialReason(ctx, err), fmt.Errorf("connect to %s: %w", t.a.Addr, err))
+		t.fail(dialReason(ctx, err), fmt.Errorf("connect to %s: %w", t.a.Addr, innermost(err)))
 		return nil
 	}
 	l := newLink(ctx, t, conn)
 	t.links = append(t.links, l)
 	return l
+}
+
+// innermost is the error below those of package net, which repeat the address.
+func innermost(err error) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Err != nil {
+		return op.Err
+	}
+	return err
 }
 
 // A destination is where to connect.

@@ -169,6 +169,9 @@ func TestWavesAreArmedAndDisarmed(t *testing.T) {
 			if err := s.align(w, s.clock.offset()); err != nil {
 				t.Fatal(err)
 			}
+			if _, err := s.resync(w, s.clock.offset(), 0); err != nil { // every wave anew
+				t.Fatal(err)
+			}
 			armed := map[probe.Grid]struct{}{}
 			for g := range w.jobs {
 				armed[g] = struct{}{}

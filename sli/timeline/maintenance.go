@@ -54,15 +54,16 @@ func (s *Store) SetMaintenance(ctx context.Context, list []sli.Maintenance, chec
 
 // resumeMaintenance finds out up to when occurrences are stored.
 func (s *Store) resumeMaintenance(ctx context.Context, now time.Time) error {
-	var until int64
-	err := s.db.write.QueryRowContext(ctx, s.db.queries["meta"], maintenanceUntil).Scan(&until)
+	p := &s.maintenance
+	err := s.db.write.QueryRowContext(ctx, s.db.queries["meta"], maintenanceUntil).Scan(&p.stored)
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		until = now.UnixMilli()
+		p.stored, p.until = 0, now.UnixMilli()
 	case err != nil:
 		return err
+	default:
+		p.until = max(p.stored, s.cutoff())
 	}
-	s.maintenance.until, s.maintenance.stored = max(until, s.cutoff()), until
 	return nil
 }
 

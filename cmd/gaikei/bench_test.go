@@ -15,6 +15,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gaikei/gaikei/sli"
+	"github.com/gaikei/gaikei/sli/timeline"
 )
 
 // nginx serves a body of 1 KiB on a port of loopback until the benchmark ends; it returns its URL.
@@ -155,7 +158,32 @@ func engine(b *testing.B, url string, pace, seconds int) time.Duration {
 	if err := <-done; err != nil {
 		b.Fatal(err)
 	}
+	if up := countUp(b, o.data, pace); up < pace*seconds*95/100 {
+		b.Fatalf("%d slots are up, want about %d: the figure would be about something else", up, pace*seconds)
+	}
 	return used / time.Duration(pace*seconds)
+}
+
+// countUp counts the slots of c0 … that were up in all.
+func countUp(b *testing.B, data string, checks int) int {
+	store, err := timeline.OpenReadOnly(b.Context(), data)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer store.Close()
+	up := 0
+	for i := range checks {
+		slots, err := store.Recent(b.Context(), fmt.Sprintf("c%d", i), "here", 1000)
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, s := range slots {
+			if s.Outcome == sli.Up {
+				up++
+			}
+		}
+	}
+	return up
 }
 
 // benchConfig has n HTTP checks of one URL.

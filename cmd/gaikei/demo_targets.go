@@ -144,7 +144,8 @@ const (
 	demoCut   = 20 * time.Second
 )
 
-// demoNetwork is a region's made-up network: every address leads to 127.0.0.1, save where a packet is lost.
+// demoNetwork is a region's made-up network: every address leads to 127.0.0.1, save where a packet is lost. A
+// lost first packet is sent again after 1, 3 and 7 seconds, as TCP does.
 func demoNetwork(region string) func(ctx context.Context, network, address string) (net.Conn, error) {
 	begun := time.Now()
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -152,13 +153,21 @@ func demoNetwork(region string) func(ctx context.Context, network, address strin
 		if err != nil {
 			return nil, err
 		}
-		cut := region == "frankfurt" && (time.Since(begun)+demoCycle/2)%demoCycle < demoCut
-		hidden := host == demoFirewall && region != "office"
-		if cut || hidden {
-			<-ctx.Done()
-			return nil, &net.OpError{Op: "dial", Net: network, Err: ctx.Err()}
+		for again := time.Second; demoLoses(region, host, time.Since(begun)); again *= 2 {
+			select {
+			case <-time.After(again):
+			case <-ctx.Done():
+				return nil, &net.OpError{Op: "dial", Net: network, Err: ctx.Err()}
+			}
 		}
 		var d net.Dialer
 		return d.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
 	}
+}
+
+// demoLoses reports whether a packet from a region to a host is lost at a time since the start.
+func demoLoses(region, host string, at time.Duration) bool {
+	cut := region == "frankfurt" && (at+demoCycle/2)%demoCycle < demoCut
+	hidden := host == demoFirewall && region != "office"
+	return cut || hidden
 }

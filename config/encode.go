@@ -262,6 +262,8 @@ func bareScalar(text string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNod
 func textNode(text string) *yaml.Node {
 	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
 	switch {
+	case text == "<<": // without quotes it is a merge key, and the emitter does not know
+		n.Style = yaml.DoubleQuotedStyle
 	case !strings.ContainsAny(text, "\n\r\t\u0085\u2028\u2029\ufeff"):
 	case isBlockText(text):
 		n.Style = yaml.LiteralStyle

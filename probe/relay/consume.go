@@ -13,7 +13,7 @@ import (
 
 const (
 	maxBatch      = 500
-	maxBatchBytes = 8 << 20
+	maxBatchBytes = 2 << 20 // more would show in the resident memory while catching up
 	// A round of this many messages cannot exceed maxBatchBytes, so the last round of a batch goes over it by
 	// at most as much again.
 	maxRound = maxBatchBytes / wire.MaxMessage
@@ -32,7 +32,7 @@ type Message struct {
 	Evidence       bool
 }
 
-// Consume gives the results' messages to f, in the order they were stored, in batches of at most 500 and about 8
+// Consume gives the results' messages to f, in the order they were stored, in batches of at most 500 and about 2
 // MiB, and acknowledges a batch when f has returned nil. It goes on where it was, also after a restart, and
 // outlives faults and reopenings of the queue. If f returns an error it is called again with the same batch after
 // a growing wait. A batch whose acknowledgement was lost comes again, so f must bear to see a message twice.

@@ -102,7 +102,7 @@ func TestBatchesAreBounded(t *testing.T) {
 		}
 	}
 	var most, largest, all, calls int
-	run(t, func(ctx context.Context) error {
+	stop := run(t, func(ctx context.Context) error {
 		return q.Consume(ctx, func(_ context.Context, ms []Message) error {
 			bytes := 0
 			for _, m := range ms {
@@ -113,7 +113,9 @@ func TestBatchesAreBounded(t *testing.T) {
 		})
 	})
 	until(t, "everything consumed", func() bool { return q.Status().Pending == 0 })
-	shut(t, q)
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
 	if most > maxBatch || most < maxBatch/2 || largest > 2*maxBatchBytes || all != small+big {
 		t.Errorf("got %d messages in %d calls, at most %d and %d bytes a call; want %d, at most %d and %d",
 			all, calls, most, largest, small+big, maxBatch, 2*maxBatchBytes)
@@ -291,9 +293,11 @@ func TestServerLog(t *testing.T) {
 		l.Noticef("hello")
 	}
 	stop()
+	l.forget()
 	l.Fatalf("dead")
-	if log.count("WARN") != 3 || l.complaint() != "dead" {
-		t.Errorf("got log\n%s\nand complaint %q, want 3 warnings and the last", &log, l.complaint())
+	l.Warnf("slow")
+	if log.count("WARN") != 4 || l.complaint() != "slow" {
+		t.Errorf("got log\n%s\nand complaint %q, want 4 warnings and the last", &log, l.complaint())
 	}
 	var want []string
 	for n := range 5 {

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// A serverLog takes the server's log. A broken disk makes the server complain of every message, so each kind of
-// complaint is a warning once a session and is for debugging after that. What it is about is logged by the queue.
+// A serverLog takes the server's log. A broken disk makes the server complain of every message and at every
+// reopening, so each kind of complaint is a warning once until the queue works again, and is for debugging after that.
 type serverLog struct {
 	log *slog.Logger
 
@@ -59,6 +59,13 @@ func (l *serverLog) complain(format string, v []any) {
 	} else {
 		l.log.Debug(text)
 	}
+}
+
+// forget makes complaints warnings again.
+func (l *serverLog) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	clear(l.seen)
 }
 
 // complaint returns the newest complaint, or "no complaint".

@@ -145,9 +145,10 @@ func dropOf(b *probe.Batch, c Cause) Drop {
 func (o *Outbox) flush(ctx context.Context) error {
 	o.flushing.Lock()
 	defer o.flushing.Unlock()
-	for {
-		b := o.begin()
-		if b == nil {
+	for last := false; !last; {
+		var b *probe.Batch
+		// What comes in meanwhile is for the next flush, or a slow disk would get ever smaller messages.
+		if b, last = o.begin(); b == nil {
 			return nil
 		}
 		err := o.putBatch(ctx, b)
@@ -156,20 +157,22 @@ func (o *Outbox) flush(ctx context.Context) error {
 			return err
 		}
 	}
+	return nil
 }
 
-// begin returns the oldest chunk, nil if there is none.
-func (o *Outbox) begin() *probe.Batch {
+// begin returns the oldest chunk, nil if there is none, and whether it is the one that was being filled.
+func (o *Outbox) begin() (b *probe.Batch, last bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if len(o.sealed) == 0 {
 		if size(o.filling) == 0 {
-			return nil
+			return nil, true
 		}
 		o.seal()
+		last = true
 	}
 	o.inFlight = true
-	return o.sealed[0]
+	return o.sealed[0], last
 }
 
 // end removes the chunk that was put.

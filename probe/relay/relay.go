@@ -61,6 +61,7 @@ type Queue struct {
 	publish  func(ctx context.Context, s *session, subject string, msg []byte) error // tests make it fail
 	kick     chan struct{}                                                           // wakes Run
 	drops    drops
+	server   *serverLog // of every session
 	opening  sync.Mutex // held while the session is replaced, and by Close
 
 	mu       sync.Mutex
@@ -105,6 +106,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	if q.log == nil {
 		q.log = slog.New(slog.DiscardHandler)
 	}
+	q.server = newServerLog(q.log)
 	if q.maxAge == 0 {
 		q.maxAge = defaultMaxAge
 	}

@@ -182,6 +182,7 @@ func (q *Queue) recovered() {
 	h.broken, h.wait, h.next = false, 0, time.Time{}
 	q.mu.Unlock()
 	if was {
+		q.server.forget()
 		q.log.Warn("the near queue works again", "dir", q.dir, "after", time.Since(since).Round(time.Millisecond))
 	}
 }

@@ -36,7 +36,7 @@ type session struct {
 }
 
 func openSession(ctx context.Context, q *Queue) (*session, error) {
-	s := &session{log: newServerLog(q.log)}
+	s := &session{log: q.server}
 	s.ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
 	if s.server, err = server.NewServer(serverOptions(q)); err != nil {
@@ -75,7 +75,8 @@ func (s *session) connect(ctx context.Context, q *Queue) error {
 		return fmt.Errorf("start the server: %s", s.log.complaint())
 	}
 	var err error
-	s.conn, err = nats.Connect("", nats.InProcessServer(s.server), nats.NoReconnect(), nats.Name("gaikei"))
+	s.conn, err = nats.Connect("", nats.InProcessServer(s.server), nats.NoReconnect(),
+		nats.ErrorHandler(silent))
 	if err != nil {
 		return fmt.Errorf("connect to the server: %w", err)
 	}
@@ -124,6 +125,9 @@ func streams(q *Queue) []jetstream.StreamConfig {
 		MaxBytes:  evidenceBytes,
 	}}
 }
+
+// silent takes the client's errors: who waits for an answer has them too, and without it they are printed.
+func silent(*nats.Conn, *nats.Subscription, error) {}
 
 // close stops the server and waits until it has let go of its files.
 func (s *session) close() {

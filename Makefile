@@ -31,7 +31,7 @@ lint: ## Check format, vet and staticcheck
 
 .PHONY: bench
 bench: ## Run the benchmarks and print the promised ratios
-	$(GO) test -run '^$$' -bench . -benchtime 1x ./...
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 2h ./...
 
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME (10s) each

@@ -58,6 +58,8 @@ type codec struct {
 	enc     *zstd.Encoder
 	dec     *zstd.Decoder
 	body    []byte
+	entries []entry // of the last block decoded
+	flags   []byte
 }
 
 func newCodec(p *probers) (*codec, error) {

@@ -3,12 +3,14 @@ package timeline
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/gaikei/gaikei/probe"
 )
 
 // decode reads the block of a day. It never panics, allocates in proportion to what the block says it holds,
-// at most maxEntries slots, and its errors say what is wrong with which part.
+// at most maxEntries slots, and its errors say what is wrong with which part. The entries are valid until the codec
+// decodes the next block.
 func (c *codec) decode(day int64, block []byte) (slots, error) {
 	if len(block) == 0 {
 		return slots{}, fmt.Errorf("decode block: got no bytes, want a version")
@@ -21,8 +23,9 @@ func (c *codec) decode(day int64, block []byte) (slots, error) {
 		return slots{}, fmt.Errorf("decode block: decompress: %w", err)
 	}
 	c.body = body
-	r := blockReader{b: body, start: day * dayMillis, probers: c.probers}
+	r := blockReader{b: body, start: day * dayMillis, probers: c.probers, entries: c.entries[:0], flags: c.flags[:0]}
 	s := r.slots()
+	c.entries, c.flags = r.entries[:0], r.flags[:0]
 	if r.err == nil && len(r.b) > 0 {
 		r.fail("end", "%d bytes are left over", len(r.b))
 	}
@@ -38,6 +41,8 @@ type blockReader struct {
 	start   int64
 	probers *probers
 	table   []proberID
+	entries []entry // to be filled
+	flags   []byte  // of the states of entries, to be filled
 	err     error
 }
 
@@ -86,10 +91,10 @@ func (r *blockReader) bytes(part string, n int) []byte {
 func (r *blockReader) slots() slots {
 	r.readProbers()
 	var s slots
-	s.entries = r.readRuns()
-	table := r.readStates()
-	order := r.readSequence(table, s.entries)
-	r.readLatencies(s.entries, order)
+	r.readRuns()
+	r.readSequence(r.readStates())
+	r.readLatencies()
+	s.entries = r.entries
 	s.gaps = r.readGaps()
 	return s
 }
@@ -119,8 +124,7 @@ func (r *blockReader) prober(part string) proberID {
 }
 
 // readRuns gives every slot its instant.
-func (r *blockReader) readRuns() []entry {
-	var entries []entry
+func (r *blockReader) readRuns() {
 	end := int64(0)
 	for range r.number("runs", int64(len(r.b))) {
 		first := end + r.number("run start", dayMillis)
@@ -128,22 +132,22 @@ func (r *blockReader) readRuns() []entry {
 		count := r.number("run length", maxEntries)
 		switch {
 		case r.err != nil:
-		case count == 0, count > 1 && step == 0, len(entries) > 0 && first == end:
+		case count == 0, count > 1 && step == 0, len(r.entries) > 0 && first == end:
 			r.fail("run", "start %d, step %d, length %d: its slots are not ascending", first, step, count)
 		case first+step*(count-1) >= dayMillis:
 			r.fail("run", "start %d, step %d, length %d: it ends after the day", first, step, count)
-		case len(entries)+int(count) > maxEntries:
+		case len(r.entries)+int(count) > maxEntries:
 			r.fail("runs", "got over %d slots", maxEntries)
 		}
 		if r.err != nil {
-			return nil
+			return
 		}
+		r.entries = slices.Grow(r.entries, int(count))
 		for k := range count {
-			entries = append(entries, entry{at: r.start + first + k*step})
+			r.entries = append(r.entries, entry{at: r.start + first + k*step})
 		}
 		end = first + step*(count-1)
 	}
-	return entries
 }
 
 func (r *blockReader) readStates() []state {
@@ -167,18 +171,18 @@ func (r *blockReader) readStates() []state {
 	return table
 }
 
-// readSequence gives every slot its state but for what depends on the latency, and returns the flags of each.
-func (r *blockReader) readSequence(table []state, entries []entry) []byte {
-	flags := make([]byte, 0, len(entries))
+// readSequence gives every slot its state, but for what depends on its latency.
+func (r *blockReader) readSequence(table []state) {
+	r.flags = slices.Grow(r.flags, len(r.entries))
 	for range r.number("sequence", int64(len(r.b))) {
 		if len(table) == 0 {
 			r.fail("sequence", "names a state, and there is none")
-			return nil
+			return
 		}
 		i := r.number("sequence", int64(len(table)-1))
-		n := r.number("sequence run", int64(len(entries)-len(flags)))
+		n := r.number("sequence run", int64(len(r.entries)-len(r.flags)))
 		if r.err != nil {
-			return nil
+			return
 		}
 		s := table[i]
 		rec := record{
@@ -186,22 +190,20 @@ func (r *blockReader) readSequence(table []state, entries []entry) []byte {
 			unvouched: s.flags&flagUnvouched != 0, prober: s.prober,
 		}
 		for range n {
-			entries[len(flags)].rec = rec
-			flags = append(flags, s.flags)
+			r.entries[len(r.flags)].rec = rec
+			r.flags = append(r.flags, s.flags)
 		}
 	}
-	if len(flags) != len(entries) {
-		r.fail("sequence", "got states of %d slots, want of %d", len(flags), len(entries))
-		return nil
+	if len(r.flags) != len(r.entries) {
+		r.fail("sequence", "got states of %d slots, want of %d", len(r.flags), len(r.entries))
 	}
-	return flags
 }
 
-func (r *blockReader) readLatencies(entries []entry, flags []byte) {
+func (r *blockReader) readLatencies() {
 	base, threshold := r.signed("latency base"), r.signed("latency threshold")
 	high := r.number("latency planes", 1)
 	n := 0
-	for _, f := range flags {
+	for _, f := range r.flags {
 		if f&flagLatency != 0 {
 			n++
 		}
@@ -215,8 +217,10 @@ func (r *blockReader) readLatencies(entries []entry, flags []byte) {
 		return
 	}
 	n = 0
-	for i, f := range flags {
+	at := 0 // slots at the threshold
+	for i, f := range r.flags {
 		if f&flagLatency == 0 {
+			r.entries[i].rec.under = f&flagUnderFlipped != 0
 			continue
 		}
 		l := base + int64(low[n])
@@ -224,35 +228,29 @@ func (r *blockReader) readLatencies(entries []entry, flags []byte) {
 			l += int64(top[n]) << 8
 		}
 		n++
-		entries[i].rec.latency = probe.LatencyIndex(l)
-	}
-	r.readUnder(entries, flags, threshold)
-}
-
-// readUnder gives every slot its flag under.
-func (r *blockReader) readUnder(entries []entry, flags []byte, threshold int64) {
-	n := 0
-	for i, f := range flags {
-		if f&flagLatency != 0 && int64(entries[i].rec.latency) == threshold {
-			n++
+		rec := &r.entries[i].rec
+		rec.latency = probe.LatencyIndex(l)
+		rec.under = (int64(rec.latency) < threshold) != (f&flagUnderFlipped != 0)
+		if int64(rec.latency) == threshold {
+			at++
 		}
 	}
+	r.readBits(threshold, at)
+}
+
+// readBits gives the n slots at the threshold their flag under.
+func (r *blockReader) readBits(threshold int64, n int) {
 	bits := r.bytes("threshold bits", (n+7)/8)
-	if r.err != nil {
+	if r.err != nil || n == 0 {
 		return
 	}
 	n = 0
-	for i, f := range flags {
-		predicted := false
-		if f&flagLatency != 0 {
-			l := int64(entries[i].rec.latency)
-			predicted = l < threshold
-			if l == threshold {
-				predicted = bits[n/8]>>(n%8)&1 == 1
-				n++
-			}
+	for i, f := range r.flags {
+		rec := &r.entries[i].rec
+		if f&flagLatency != 0 && int64(rec.latency) == threshold {
+			rec.under = (bits[n/8]>>(n%8)&1 == 1) != (f&flagUnderFlipped != 0)
+			n++
 		}
-		entries[i].rec.under = predicted != (f&flagUnderFlipped != 0)
 	}
 }
 

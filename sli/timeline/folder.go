@@ -23,6 +23,7 @@ const lockName = "store.lock"
 // A folder is a claim on a data folder: for writing, for reading undisturbed, or on a copy of it.
 type folder struct {
 	lock *flock.Flock // nil: none
+	mine string       // the lock's file, if it holds our process id
 	copy string       // a folder to be removed in the end; empty: none
 }
 
@@ -43,7 +44,7 @@ func lockFolder(ctx context.Context, dir string) (*folder, error) {
 	}
 	// On a full disk the id is not written; the lock holds all the same.
 	_ = os.WriteFile(path, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
-	return &folder{lock: l}, nil
+	return &folder{lock: l, mine: path}, nil
 }
 
 func holder(path string) string {
@@ -57,6 +58,9 @@ func holder(path string) string {
 
 func (f *folder) unlock() error {
 	var errs []error
+	if f.mine != "" {
+		_ = os.Truncate(f.mine, 0) // a courtesy: the next one to be turned away is not told of us
+	}
 	if f.lock != nil {
 		errs = append(errs, f.lock.Close())
 	}

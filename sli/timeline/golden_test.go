@@ -167,7 +167,9 @@ func FuzzBlock(f *testing.F) {
 				t.Fatalf("entry %d is %+v after %+v", i, e, s.entries[max(0, i-1)])
 			}
 		}
-		again, err := c.decode(day20000, c.encode(day20000, s))
+		d := newTestCodec(t)
+		d.probers = c.probers
+		again, err := d.decode(day20000, c.encode(day20000, s))
 		if err != nil {
 			t.Fatalf("written again: %v", err)
 		}

@@ -102,45 +102,58 @@ func (s *Store) sift(m Message) (*probe.Batch, []rejection) {
 	if err != nil {
 		return nil, []rejection{{m, "malformed", err.Error()}}
 	}
-	oldest := m.Received.Add(-s.o.Retention).UnixMilli()
-	newest := m.Received.Add(ahead).UnixMilli()
-	old, future := 0, 0
-	kept := b.Results[:0]
-	for _, r := range b.Results {
-		switch {
-		case r.Slot < oldest:
-			old++
-		case r.Slot > newest:
-			future++
-		default:
-			kept = append(kept, r)
-		}
-	}
-	b.Results = kept
-	missed := b.Missed[:0]
-	for _, r := range b.Missed {
-		if r.From > newest {
-			future++
-			continue
-		}
-		if r.From, r.To = max(r.From, oldest), min(r.To, newest); r.From >= r.To {
-			old++
-			continue
-		}
-		missed = append(missed, r)
-	}
-	b.Missed = missed
+	f := filter{oldest: m.Received.Add(-s.o.Retention).UnixMilli(), newest: m.Received.Add(ahead).UnixMilli()}
+	b.Results = f.results(b.Results)
+	b.Missed = f.missed(b.Missed)
 	var rs []rejection
-	if old > 0 {
-		rs = append(rs, rejection{m, "too_old", fmt.Sprintf("%d results or ranges are from before the retention of %v", old, s.o.Retention)})
+	if f.old > 0 {
+		rs = append(rs, rejection{m, "too_old", fmt.Sprintf("%d results or ranges are from before the retention of %v", f.old, s.o.Retention)})
 	}
-	if future > 0 {
-		rs = append(rs, rejection{m, "future", fmt.Sprintf("%d results or ranges are over %v ahead", future, ahead)})
+	if f.future > 0 {
+		rs = append(rs, rejection{m, "future", fmt.Sprintf("%d results or ranges are over %v ahead", f.future, ahead)})
 	}
 	if b.Empty() {
 		return nil, rs
 	}
 	return b, rs
+}
+
+// A filter takes out what is too old or too far ahead, and counts it.
+type filter struct {
+	oldest, newest int64 // Unix ms
+	old, future    int
+}
+
+func (f *filter) results(rs []probe.Result) []probe.Result {
+	kept := rs[:0]
+	for _, r := range rs {
+		switch {
+		case r.Slot < f.oldest:
+			f.old++
+		case r.Slot > f.newest:
+			f.future++
+		default:
+			kept = append(kept, r)
+		}
+	}
+	return kept
+}
+
+// missed cuts ranges rather than dropping them, which also bounds how many days one can touch.
+func (f *filter) missed(rs []probe.MissedRange) []probe.MissedRange {
+	kept := rs[:0]
+	for _, r := range rs {
+		r.From, r.To = max(r.From, f.oldest), min(r.To, f.newest)
+		switch {
+		case r.From < r.To:
+			kept = append(kept, r)
+		case r.From >= f.newest:
+			f.future++
+		default:
+			f.old++
+		}
+	}
+	return kept
 }
 
 // journal appends the message and stores its epochs.

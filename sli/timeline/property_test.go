@@ -78,7 +78,7 @@ func batchGen() *rapid.Generator[probe.Batch] {
 		var b probe.Batch
 		if rapid.IntRange(0, 3).Draw(t, "epochs") == 0 {
 			b.Epochs = append(b.Epochs, probe.Epoch{
-				Check: "shop", From: instant.Draw(t, "from"), Budget: time.Second, Under: time.Second, Expected: true,
+				Check: "shop", From: midnight.UnixMilli() + rapid.SampledFrom([]int64{-60_000, 0, 35_000}).Draw(t, "from"), Budget: time.Second, Under: time.Second, Expected: true,
 				Grid: rapid.SampledFrom([]probe.Grid{tenSeconds, {Interval: 20_000}, {Interval: 10_000, Offset: 5_000}, {}}).Draw(t, "grid"),
 			})
 		}
@@ -119,6 +119,16 @@ func TestAnyInterleavingGivesTheSameTimeline(t *testing.T) {
 		defer func() { _ = s.Close() }()
 		m := newModel()
 		var sent []Message
+		for _, prober := range []string{"p", "q"} {
+			e := follow("shop")
+			e.From = midnight.Add(-2 * time.Minute).UnixMilli()
+			e.Under = time.Second
+			b := probe.Batch{Epochs: []probe.Epoch{e}}
+			m.take(prober, noon.Add(-time.Hour), &b)
+			msg := message(rt, prober, b)
+			msg.Received = noon.Add(-time.Hour)
+			ingest(t, s, msg)
+		}
 		steps := rapid.IntRange(1, 14).Draw(rt, "steps")
 		for n := range steps {
 			switch rapid.SampledFrom([]string{"send", "send", "send", "send", "again", "fold", "restart"}).Draw(rt, "step") {

@@ -54,44 +54,54 @@ func (s *Store) Ordinals(ctx context.Context, regions []Region) (map[string]int,
 	return out, nil
 }
 
-// assign gives each region its ordinal, given what is stored.
+// ordinals is what was ever given to regions.
+type ordinals struct {
+	of    map[string]int
+	owner map[int]string
+	next  int // greater than any
+}
+
+func (o *ordinals) give(ordinal int, name string) {
+	o.of[name], o.owner[ordinal] = ordinal, name
+	o.next = max(o.next, ordinal+1)
+}
+
+// claim gives a region the ordinal it asks for.
+func (o *ordinals) claim(ordinal int, name string) error {
+	was, known := o.of[name]
+	owner, taken := o.owner[ordinal]
+	switch {
+	case ordinal < 0:
+		return fmt.Errorf("region %s: got ordinal %d, want 0 or more", name, ordinal)
+	case known && was != ordinal:
+		return fmt.Errorf("region %s: got ordinal %d, but it has had %d, and its slots would move", name, ordinal, was)
+	case taken && owner != name:
+		return fmt.Errorf("region %s: ordinal %d is that of region %s, and is never used again", name, ordinal, owner)
+	}
+	o.give(ordinal, name)
+	return nil
+}
+
+// assign gives each region its ordinal, given what is stored. Those that ask for one come first.
 func assign(stored map[string]int, regions []Region) (map[string]int, error) {
-	owner := map[int]string{}
-	next := 0
-	take := func(ordinal int, name string) {
-		owner[ordinal] = name
-		next = max(next, ordinal+1)
-	}
+	all := ordinals{of: map[string]int{}, owner: map[int]string{}}
 	for name, ordinal := range stored {
-		take(ordinal, name)
+		all.give(ordinal, name)
 	}
-	out := map[string]int{}
 	for _, r := range regions {
 		if r.Ordinal == nil {
 			continue
 		}
-		was, known := stored[r.Name]
-		switch name, taken := owner[*r.Ordinal]; {
-		case *r.Ordinal < 0:
-			return nil, fmt.Errorf("region %s: got ordinal %d, want 0 or more", r.Name, *r.Ordinal)
-		case known && was != *r.Ordinal:
-			return nil, fmt.Errorf("region %s: got ordinal %d, but it has had %d, and its slots would move", r.Name, *r.Ordinal, was)
-		case taken && name != r.Name:
-			return nil, fmt.Errorf("region %s: ordinal %d is that of region %s, and is never used again", r.Name, *r.Ordinal, name)
+		if err := all.claim(*r.Ordinal, r.Name); err != nil {
+			return nil, err
 		}
-		take(*r.Ordinal, r.Name)
-		out[r.Name] = *r.Ordinal
 	}
+	out := map[string]int{}
 	for _, r := range regions {
-		if _, done := out[r.Name]; done {
-			continue
+		if _, known := all.of[r.Name]; !known {
+			all.give(all.next, r.Name)
 		}
-		ordinal, known := stored[r.Name]
-		if !known {
-			ordinal = next
-			take(ordinal, r.Name)
-		}
-		out[r.Name] = ordinal
+		out[r.Name] = all.of[r.Name]
 	}
 	return out, nil
 }

@@ -3,6 +3,8 @@ package timeline
 import (
 	"errors"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -181,5 +183,68 @@ func TestReadOnlyOfNothing(t *testing.T) {
 	}
 	if es, _ := os.ReadDir(dir); len(es) > 0 {
 		t.Errorf("got %v in the folder, want it untouched", es)
+	}
+}
+
+// Of two words about one slot the later one counts, also if it arrives first and the store is reopened between.
+func TestTheLastWordAboutAnEpochCounts(t *testing.T) {
+	dir, c := t.TempDir(), &clock{noon}
+	s := openStore(t, dir, c)
+	twenty := follow("shop")
+	twenty.Grid.Interval = 20_000
+	late := message(t, "p", probe.Batch{Epochs: []probe.Epoch{twenty}})
+	early := message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}})
+	early.Received = noon.Add(-time.Second)
+	ingest(t, s, late)
+	ingest(t, s, early)
+	const want = "no_data no_data no_data"
+	wantText(t, "in memory", want, outcomes(t, s, noon.Add(-time.Minute), noon))
+	foldAll(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openStore(t, dir, c)
+	defer s.Close()
+	wantText(t, "reopened", want, outcomes(t, s, noon.Add(-time.Minute), noon))
+}
+
+// Every statement is there, is used, and is SQL.
+func TestQueries(t *testing.T) {
+	s := newStore(t)
+	var source strings.Builder
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if strings.HasSuffix(f, "_test.go") {
+			continue
+		}
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(text)
+	}
+	for name, query := range s.db.queries {
+		if !strings.Contains(source.String(), `"`+name+`"`) {
+			t.Errorf("query %q is never used", name)
+		}
+		stmt, err := s.db.read.PrepareContext(t.Context(), query)
+		if err != nil {
+			t.Errorf("query %q: %v", name, err)
+			continue
+		}
+		_ = stmt.Close()
+	}
+	calls := regexp.MustCompile(`(?:exec|one)\("([a-z ]+)"|(?:each\([^"\n]*|queries\[)"([a-z ]+)"`)
+	found := calls.FindAllStringSubmatch(source.String(), -1)
+	for _, m := range found {
+		if name := m[1] + m[2]; s.db.queries[name] == "" {
+			t.Errorf("query %q is used and does not exist", name)
+		}
+	}
+	if len(found) < len(s.db.queries) {
+		t.Errorf("got %d calls in the source, want at least one for each of %d queries", len(found), len(s.db.queries))
 	}
 }

@@ -9,7 +9,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // maintenance is planned in time zones, also where the system has no database of them
@@ -19,6 +21,8 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// The first signal ends the program in order; whoever does not want to wait for that sends a second.
+	context.AfterFunc(ctx, stop)
 	code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
 	stop()
 	os.Exit(code)
@@ -73,20 +77,22 @@ func newRoot(std streams) *cobra.Command {
 		Short: "External monitoring that says what it could not see",
 		Long: "Gaikei probes HTTP, TCP and DNS targets from the outside, on schedule, and computes availability and latency\n" +
 			"indicators from every outcome. Targets that are expected to be unreachable are a case of their own, a prober\n" +
-			"that cannot see blames itself, and every figure carries its coverage.",
+			"that cannot see blames itself, and every figure carries its coverage.\n\n" +
+			"Exit codes: 0 fine; 1 a negative answer, such as a failed probe or a bad configuration; 2 usage; 3 what was\n" +
+			"asked could not be reached or read.",
+		Example:       "  gaikei demo\n  gaikei try https://www.example.com/\n  gaikei config check -c gaikei.yaml\n  gaikei run -c gaikei.yaml\n  gaikei sli --window 28d",
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SuggestionsMinimumDistance = 2
 	root.SetIn(std.in)
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.SetVersionTemplate("gaikei {{.Version}}\n")
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage("see '"+cmd.CommandPath()+" --help'", "%w", err)
+		return usage(flagHint(cmd, err), "%w", err)
 	})
 	root.AddCommand(
 		newRun(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newProbers(std),
@@ -100,14 +106,45 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	what := "argument"
-	hint := "see '" + cmd.CommandPath() + " --help'"
+	hint := seeHelp(cmd)
 	if cmd.HasSubCommands() {
 		what = "command"
+		cmd.SuggestionsMinimumDistance = suggestionDistance
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			hint = "did you mean '" + cmd.CommandPath() + " " + near[0] + "'?"
 		}
+		if !cmd.HasParent() && slices.Contains(laterCommands(), args[0]) {
+			hint = "it is designed, and not in this version yet"
+		}
 	}
 	return usage(hint, "unknown %s %q for '%s'", what, args[0], cmd.CommandPath())
+}
+
+// laterCommands are those that other texts speak of already.
+func laterCommands() []string {
+	return []string{"aggregator", "prober", "slo", "incidents", "corrections", "export"}
+}
+
+// suggestionDistance is how many letters a suggestion may differ from what was typed.
+const suggestionDistance = 2
+
+func seeHelp(cmd *cobra.Command) string { return "see '" + cmd.CommandPath() + " --help'" }
+
+// flagHint tells the flag that was meant, if one is near.
+func flagHint(cmd *cobra.Command, err error) string {
+	var unknown interface{ GetSpecifiedName() string }
+	if !errors.As(err, &unknown) {
+		return seeHelp(cmd)
+	}
+	// Cobra knows which words are near, but only among commands.
+	words := &cobra.Command{SuggestionsMinimumDistance: suggestionDistance}
+	for _, name := range regexp.MustCompile("--([a-z][-a-z]+)").FindAllStringSubmatch(cmd.Flags().FlagUsages(), -1) {
+		words.AddCommand(&cobra.Command{Use: name[1], Run: func(*cobra.Command, []string) {}})
+	}
+	if near := words.SuggestionsFor(unknown.GetSpecifiedName()); len(near) > 0 && near[0] != unknown.GetSpecifiedName() {
+		return "did you mean --" + near[0] + "?"
+	}
+	return seeHelp(cmd)
 }
 
 // explain tells the person at the terminal what went wrong and what can be done, and chooses the exit code.

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 	"gopkg.in/yaml.v3"
@@ -19,32 +21,72 @@ import (
 // tryOptions is what `gaikei try` was asked.
 type tryOptions struct {
 	config, region, secrets, output string
-	timeout                         time.Duration
+	timeout                         durationFlag
+}
+
+// A durationFlag is a flag written as durations are in the configuration; zero and less are refused.
+type durationFlag time.Duration
+
+func (d *durationFlag) String() string { return config.FormatDuration(time.Duration(*d)) }
+
+// Type implements pflag.Value: it names the value in the help.
+func (d *durationFlag) Type() string { return "duration" }
+
+// Set implements pflag.Value.
+func (d *durationFlag) Set(text string) error {
+	v, err := config.ParseDuration(text)
+	if err == nil && v == 0 {
+		err = errors.New("want more than nothing")
+	}
+	*d = durationFlag(v)
+	return err
 }
 
 func newTry(std streams) *cobra.Command {
-	var o tryOptions
+	o := tryOptions{timeout: durationFlag(10 * time.Second)}
 	cmd := &cobra.Command{
 		Use:   "try URL | try -c gaikei.yaml CHECK",
 		Short: "Look at one target once, and show everything that was seen",
 		Long: "Makes one attempt and shows it: a waterfall of its phases, the certificate, every assertion with what came and\n" +
 			"what was wanted. The exit code is 0 if the target came up to what is expected of it, and 1 if not.",
 		Example: "  gaikei try https://www.example.com/\n  gaikei try tcp://db.example.com:5432\n  gaikei try 'dns://192.0.2.53/www.example.com?type=AAAA'\n  gaikei try -c gaikei.yaml shop",
-		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usage("for example 'gaikei try https://www.example.com/'", "nothing to try: want a URL, or -c and a check's name")
+			if err := o.agree(cmd.Flags().Changed, len(args)); err != nil {
+				return err
 			}
-			return try(cmd.Context(), o, args[0], std)
+			return try(cmd.Context(), o, strings.Join(args, ""), std)
 		},
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.config, "config", "c", "", "take the check from this `file`")
-	f.StringVar(&o.region, "region", "", "expect what this `region` expects (default: the first of the file)")
-	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "of the attempt; a check of a file has its own")
+	f.StringVarP(&o.config, "config", "c", "", "take the check from this `file`; without CHECK, list them")
+	f.StringVar(&o.region, "region", "", "with -c, expect what this `region` expects (default: the first of the file)")
+	f.StringVar(&o.secrets, "secrets", "", "with -c, `folder` that ${file:…} references are read from")
+	f.Var(&o.timeout, "timeout", "of the attempt at a URL; a check of a file has its own")
 	f.StringVarP(&o.output, "output", "o", "text", "`format`: text or json")
 	return cmd
+}
+
+// agree refuses flags and arguments that would have no effect together.
+func (o *tryOptions) agree(changed func(string) bool, args int) error {
+	const example = "for example 'gaikei try https://www.example.com/' or 'gaikei try -c gaikei.yaml shop'"
+	if args > 1 {
+		return usage(example, "one look is at one target: got %d arguments", args)
+	}
+	if o.config != "" {
+		if changed("timeout") {
+			return usage("change it in "+o.config, "--timeout is for a URL: a check of a file has its own")
+		}
+		return nil
+	}
+	if args == 0 {
+		return usage(example, "nothing to try: want a URL, or -c and a check's name")
+	}
+	for _, name := range []string{"region", "secrets"} {
+		if changed(name) {
+			return usage("add -c and name a check", "--%s has no effect on a URL: it is for a check of a file", name)
+		}
+	}
+	return nil
 }
 
 func try(ctx context.Context, o tryOptions, what string, std streams) error {
@@ -62,6 +104,9 @@ func try(ctx context.Context, o tryOptions, what string, std streams) error {
 	if err := showTrial(std.out, o.output, evidence); err != nil {
 		return err
 	}
+	if result.Reason == probe.NoVouch {
+		fmt.Fprintf(std.err, "gaikei: hint: no control of %s answered either, so the failure may be this machine's own\n", o.config)
+	}
 	if result.Outcome != probe.Up && result.Outcome != probe.ExpectedUnreachable {
 		return errNegative
 	}
@@ -77,7 +122,7 @@ type trial struct {
 
 func (o *tryOptions) trial(what string) (trial, error) {
 	if o.config == "" {
-		check, err := checkOfURL(what, o.timeout)
+		check, err := checkOfURL(what, time.Duration(o.timeout))
 		return trial{check: check, controls: probe.ControlOptions{None: true}}, err
 	}
 	file, err := loadConfig(o.config, config.Options{})
@@ -88,9 +133,16 @@ func (o *tryOptions) trial(what string) (trial, error) {
 	if err != nil {
 		return trial{}, err
 	}
-	t := trial{check: check, region: o.region, controls: file.Controls.Options()}
-	if t.region == "" && len(file.Regions) > 0 {
-		t.region = file.Regions[0].Name
+	t := trial{check: check, region: file.Regions[0].Name, controls: file.Controls.Options()}
+	if o.region != "" {
+		regions, err := chooseRegions(file, []string{o.region})
+		if err != nil {
+			return trial{}, err
+		}
+		if len(regions) > 1 {
+			return trial{}, usage("regions are: "+strings.Join(file.RegionNames(), ", "), "one look is from one region: got --region %s", o.region)
+		}
+		t.region = regions[0].Name
 	}
 	return t, nil
 }
@@ -101,7 +153,11 @@ func findCheck(file *config.File, name string) (*probe.Check, error) {
 			return c, nil
 		}
 	}
-	return nil, usage("checks are: "+strings.Join(checkIDs(file), ", "), "no check is called %q", name)
+	known := "checks are: " + strings.Join(checkIDs(file), ", ")
+	if name == "" {
+		return nil, usage(known, "which check of the file?")
+	}
+	return nil, usage(known, "no check is called %q", name)
 }
 
 // checkOfURL makes a check of a URL: http, https, tcp://host:port, tls://host:port, dns://server/name?type=A.
@@ -119,10 +175,14 @@ func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
 	switch u.Scheme {
 	case "http", "https":
 		kind, settings = "http", map[string]any{"url": raw}
-	case "tcp":
-		settings = map[string]any{"address": u.Host}
-	case "tls":
-		kind, settings = "tcp", map[string]any{"address": u.Host, "tls": map[string]any{}}
+	case "tcp", "tls":
+		if rest := strings.TrimPrefix(raw, u.Scheme+"://"); rest != u.Host {
+			return nil, usage(hint, "%s: found %q, want host:port and nothing else", raw, rest)
+		}
+		kind, settings = "tcp", map[string]any{"address": u.Host}
+		if u.Scheme == "tls" {
+			settings["tls"] = true
+		}
 	case "dns":
 		settings = dnsSettings(u)
 	default:
@@ -134,10 +194,27 @@ func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
 	}
 	check, err := config.ParseCheck(raw, block)
 	if err != nil {
-		return nil, usage(hint, "%w", err)
+		return nil, usage(hint, "%w", withoutPlaces(raw, err))
 	}
 	check.Timeout = timeout
 	return check, nil
+}
+
+// withoutPlaces tells the faults of a URL without lines and columns: those are of a text that nobody wrote.
+func withoutPlaces(raw string, err error) error {
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		return err
+	}
+	var lines []string
+	for _, f := range faults {
+		line := raw + ": " + f.Path + ": " + f.Message
+		if f.Hint != "" {
+			line += " (" + f.Hint + ")"
+		}
+		lines = append(lines, line)
+	}
+	return errors.New(strings.Join(lines, "\n"))
 }
 
 func dnsSettings(u *url.URL) map[string]any {
@@ -207,8 +284,10 @@ func showDetail(w io.Writer, e *probe.Evidence) {
 		addresses = append(addresses, a.String())
 	}
 	field(w, "addresses", strings.Join(addresses, ", "))
-	for _, h := range d.Hops {
-		field(w, "hop", h)
+	if len(d.Hops) > 1 {
+		for _, h := range d.Hops {
+			field(w, "hop", h)
+		}
 	}
 	field(w, "status", d.StatusLine)
 	field(w, "error", d.Error)
@@ -223,7 +302,7 @@ func showDetail(w io.Writer, e *probe.Evidence) {
 		if !a.Held {
 			mark = "✗"
 		}
-		field(w, mark+" "+a.What, fmt.Sprintf("got %s, want %s", a.Got, a.Want))
+		fmt.Fprintf(w, "  %s %-22s got %s, want %s\n", mark, printable(a.What), printable(a.Got), printable(a.Want))
 	}
 }
 
@@ -253,12 +332,23 @@ func field(w io.Writer, name, value string) {
 	}
 }
 
-// printable replaces what a terminal would act on.
+// maxShown is how many characters of a text are shown.
+const maxShown = 400
+
+// printable replaces what a terminal would act on, the marks that turn the direction of text among it, and cuts off
+// what is too long to read.
 func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
+	clean := []rune(strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t':
+			return ' '
+		case !unicode.IsPrint(r):
 			return '�'
 		}
 		return r
-	}, s)
+	}, s))
+	if len(clean) > maxShown {
+		return string(clean[:maxShown]) + "…"
+	}
+	return string(clean)
 }

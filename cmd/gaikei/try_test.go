@@ -31,7 +31,7 @@ func TestTry(t *testing.T) {
 	defer secure.Close()
 	tricky := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
-		io.WriteString(w, "\x1b[31mred")
+		io.WriteString(w, "\x1b[31mred\ta\u202eb")
 	}))
 	defer tricky.Close()
 	at := func(name string) string { return net.JoinHostPort("127.0.0.1", targets.ports[name]) }
@@ -49,7 +49,8 @@ func TestTry(t *testing.T) {
 		{"tcp", []string{"try", "tcp://" + at("control")}, exitFine, []string{"  up  ", "connect"}},
 		{"dns", []string{"try", "dns://" + at("dns") + "/www.example.com?type=A"}, exitFine, []string{"  up  ", "exchange", "192.0.2.10"}},
 		{"dns with an answer that is not there", []string{"try", "dns://" + at("dns") + "/www.example.com?type=A&answer=192.0.2.11"}, exitUsage, nil},
-		{"escape sequences", []string{"try", tricky.URL}, exitNegative, []string{"down (status)", "[31mred"}},
+		{"escape sequences", []string{"try", tricky.URL}, exitNegative, []string{"down (status)", "�[31mred a�b"}},
+		{"tls", []string{"try", "tls://" + secure.Listener.Addr().String()}, exitNegative, []string{"down (tls_untrusted)"}},
 		{"another scheme", []string{"try", "gopher://example.com/"}, exitUsage, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -111,5 +112,19 @@ checks:
 	code, _, errs = gaikei(t, "try", "-c", path, "shpo")
 	if code != exitUsage || !strings.Contains(errs, "checks are: shop") {
 		t.Errorf("exit code %d, want 2 and the names there are: %s", code, errs)
+	}
+}
+
+// TestTryUnvouched: when no control answers, the person is told that the failure may be their own.
+func TestTryUnvouched(t *testing.T) {
+	path := writeFile(t, t.TempDir(), "gaikei.yaml", `
+regions: {here: {}}
+controls: {targets: [{tcp: {address: "127.0.0.2:1"}}]}
+checks:
+  - {name: closed, tcp: {address: "127.0.0.3:1"}}
+`)
+	code, out, errs := gaikei(t, "try", "-c", path, "closed")
+	if code != exitNegative || !strings.Contains(out, "inconclusive (no_vouch)") || !strings.Contains(errs, "no control of "+path+" answered") {
+		t.Errorf("exit code %d, want 1, inconclusive and a hint about controls:\n%s%s", code, out, errs)
 	}
 }

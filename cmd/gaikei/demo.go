@@ -20,7 +20,7 @@ import (
 var demoConfig string
 
 func newDemo(std streams) *cobra.Command {
-	var address string
+	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Watch Gaikei at work on targets it makes itself; no network needed",
@@ -29,15 +29,19 @@ func newDemo(std streams) *cobra.Command {
 			"temporary folder and gone at the end.",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return demo(cmd.Context(), address, std)
+			return demo(cmd.Context(), o, std)
 		},
 	}
-	cmd.Flags().StringVar(&address, "listen", "127.0.0.1:8080", "`address` of the page and the API")
+	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` of the page and the API")
+	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "listen beyond loopback without authentication")
 	return cmd
 }
 
 // demo is `gaikei run` on targets of its own, in a temporary folder.
-func demo(ctx context.Context, address string, std streams) error {
+func demo(ctx context.Context, o runOptions, std streams) error {
+	if err := loopbackOnly(o.listen, o.insecure); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "gaikei-demo-")
 	if err != nil {
 		return unreachable(fmt.Errorf("make a temporary folder: %w", err), "")
@@ -53,13 +57,20 @@ func demo(ctx context.Context, address string, std streams) error {
 	if err := writeDemoConfig(path, targets); err != nil {
 		return unreachable(err, "")
 	}
-	o := runOptions{
-		config: path, data: filepath.Join(dir, "data"), listen: address,
-		regions: []string{probe.All}, maxRunning: 1024,
-		world: func(region string) *probe.World { return &probe.World{Dial: demoNetwork(region)} },
-		ready: func() { fmt.Fprintf(std.out, demoGuide, address, path, filepath.Join(dir, "data")) },
-	}
+	o.config, o.data = path, filepath.Join(dir, "data")
+	o.regions, o.maxRunning = []string{probe.All}, 1024
+	o.world = func(region string) *probe.World { return &probe.World{Dial: demoNetwork(region)} }
+	o.ready = func() { fmt.Fprint(std.out, demoGuide(o)) }
 	return serve(ctx, o, std)
+}
+
+// demoGuide says what to look at, with commands that can be pasted.
+func demoGuide(o runOptions) string {
+	server := ""
+	if "http://"+o.listen != defaultServer {
+		server = " --server http://" + o.listen
+	}
+	return fmt.Sprintf(demoText, o.listen, o.config, o.data, os.Args[0], server)
 }
 
 func writeDemoConfig(path string, targets *demoTargets) error {
@@ -74,7 +85,7 @@ func writeDemoConfig(path string, targets *demoTargets) error {
 	return os.WriteFile(path, []byte(b.String()), 0o600)
 }
 
-const demoGuide = `
+const demoText = `
 The demo runs. Open http://%[1]s and look at:
 
   shop              healthy: up everywhere, with a latency you can trust
@@ -91,9 +102,9 @@ The demo runs. Open http://%[1]s and look at:
 
 Ask from another terminal while it runs (figures settle after about 20 seconds):
 
-  gaikei sli --server http://%[1]s --window 5m
-  gaikei probers list --server http://%[1]s --window 5m
-  gaikei sli --data %[3]s --window 5m -o json
+  %[4]s sli%[5]s --window 5m
+  %[4]s probers list%[5]s --window 5m
+  %[4]s sli --data %[3]s --window 5m -o json
 
 The configuration is %[2]s. Stop with Ctrl-C.
 

@@ -57,6 +57,17 @@ func TestDemo(t *testing.T) {
 		})
 	}
 
+	shown := regexp.MustCompile(`(?m)^  \S+ ((?:sli|probers) .*)$`).FindAllStringSubmatch(p.log.String(), -1)
+	if len(shown) != 3 {
+		t.Errorf("the demo shows %d commands, want 3", len(shown))
+	}
+	for _, line := range shown {
+		out, err := command(t.Context(), nil, strings.Fields(line[1])...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "tokyo") {
+			t.Errorf("%s, as the demo shows it: %v\n%s", line[1], err, out)
+		}
+	}
+
 	p.cmd.Process.Signal(syscall.SIGINT)
 	if err := <-p.waited; err != nil {
 		t.Errorf("after Ctrl-C: %v", err)

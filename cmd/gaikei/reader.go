@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -46,8 +47,8 @@ func (o *whereOptions) flags(cmd *cobra.Command) {
 	f.StringVar(&o.data, "data", "", "data `folder` to read: by its running server, or from the files")
 	f.StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
 	f.StringVar(&o.window, "window", "", "`length` of the window that ends now, like 1h or 28d (default 1h)")
-	f.StringVar(&o.from, "from", "", "begin of the window: RFC 3339, or relative like -2h")
-	f.StringVar(&o.to, "to", "", "end of the window, not included: RFC 3339, or relative like -1h (default now)")
+	f.StringVar(&o.from, "from", "", "`time` the window begins at: RFC 3339, or relative like -2h")
+	f.StringVar(&o.to, "to", "", "with --from, `time` the window ends before: RFC 3339, or relative like -1h (default now)")
 	f.StringVarP(&o.output, "output", "o", "text", "`format`: text, json or csv")
 }
 
@@ -57,14 +58,13 @@ func (o *whereOptions) open(ctx context.Context, std streams) (reader, error) {
 		return nil, usage("give one of them", "--server and --data exclude each other")
 	}
 	if o.data == "" {
-		base := o.server
-		if base == "" {
-			base = os.Getenv("GAIKEI_SERVER")
+		switch env := os.Getenv("GAIKEI_SERVER"); {
+		case o.server != "":
+			return newServerReader("--server", o.server)
+		case env != "":
+			return newServerReader("GAIKEI_SERVER", env)
 		}
-		if base == "" {
-			base = defaultServer
-		}
-		return newServerReader(base)
+		return newServerReader("--server", defaultServer)
 	}
 	if r := socketReader(ctx, filepath.Join(o.data, socketName)); r != nil {
 		return r, nil
@@ -75,6 +75,9 @@ func (o *whereOptions) open(ctx context.Context, std streams) (reader, error) {
 // openFolder reads the files of a folder without a server.
 func openFolder(ctx context.Context, dir string, std streams) (reader, error) {
 	store, err := timeline.OpenReadOnly(ctx, dir)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, unreachable(err, "read it as the user that runs Gaikei, or ask its server with --server")
+	}
 	if err != nil {
 		return nil, unreachable(err, "is "+dir+" the folder that 'gaikei run --data' was given?")
 	}
@@ -85,6 +88,9 @@ func openFolder(ctx context.Context, dir string, std streams) (reader, error) {
 // query makes the question out of the flags.
 func (o *whereOptions) query(now time.Time) (sli.Query, error) {
 	q, err := web.ParseQuery(o.window, o.from, o.to, now)
+	if err == nil {
+		_, err = q.Resolve(now)
+	}
 	if err != nil {
 		return q, usage("for example --window 1h, or --from 2026-11-23T00:00:00Z --to -1h", "%w", err)
 	}
@@ -98,10 +104,11 @@ type serverReader struct {
 	client *http.Client
 }
 
-func newServerReader(base string) (reader, error) {
+// newServerReader asks the server at a URL; from says where the URL was given.
+func newServerReader(from, base string) (reader, error) {
 	u, err := url.Parse(base)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, usage("for example --server "+defaultServer, "--server %q: want a URL with http or https", base)
+		return nil, usage("for example --server "+defaultServer, "%s %q: want a URL with http or https", from, base)
 	}
 	return &serverReader{base: u.JoinPath("/").String(), client: &http.Client{Timeout: 2 * time.Minute}}, nil
 }
@@ -173,7 +180,7 @@ func (r *serverReader) get(ctx context.Context, address string, into any) error 
 	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return unreachable(fmt.Errorf("ask %s: %w", r.base, err), "is 'gaikei run' running there? --server and --data say whom to ask")
+		return unreachable(fmt.Errorf("ask %s: %w", r.base, withoutURL(err)), "is 'gaikei run' running there? --server and --data say whom to ask")
 	}
 	defer resp.Body.Close()
 	body := io.LimitReader(resp.Body, maxAnswer)
@@ -181,21 +188,35 @@ func (r *serverReader) get(ctx context.Context, address string, into any) error 
 		return problemOf(r.base, resp.StatusCode, body)
 	}
 	if err := json.NewDecoder(body).Decode(into); err != nil {
-		return unreachable(fmt.Errorf("ask %s: the answer is not what the API of Gaikei gives: %w", r.base, err), "")
+		return unreachable(fmt.Errorf("ask %s: the answer is not what the API of Gaikei gives: %w", r.base, err), anotherServer)
 	}
 	return nil
 }
 
+const anotherServer = "another program seems to listen there; --server and --data say whom to ask"
+
+// withoutURL takes the address out of an error of net/http: it is told already.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
 // problemOf makes an error of an RFC 9457 problem; what the asker got wrong is a usage error.
 func problemOf(base string, status int, body io.Reader) error {
-	var p struct{ Title, Detail string }
+	var p struct{ Detail, Want string }
 	err := json.NewDecoder(io.LimitReader(body, 64<<10)).Decode(&p)
-	text := errors.New(http.StatusText(status))
-	if err == nil && p.Detail != "" {
-		text = errors.New(p.Detail)
+	if err != nil || p.Detail == "" {
+		return unreachable(fmt.Errorf("ask %s: %d %s", base, status, http.StatusText(status)), anotherServer)
 	}
 	if status == http.StatusBadRequest || status == http.StatusNotFound {
-		return usage("", "%w", text)
+		hint := ""
+		if p.Want != "" {
+			hint = "wanted is " + p.Want
+		}
+		return usage(hint, "%s", p.Detail)
 	}
-	return unreachable(fmt.Errorf("ask %s: %d %w", base, status, text), "")
+	return unreachable(fmt.Errorf("ask %s: %d %s", base, status, p.Detail), "")
 }

@@ -75,11 +75,11 @@ func writeJSON[T any](w io.Writer, list []T) error {
 
 func writeSLITable(w io.Writer, reports []sli.Report) error {
 	if len(reports) == 0 {
-		_, err := fmt.Fprintln(w, "No check was due in this window.")
+		_, err := fmt.Fprintln(w, "No check was due in this window. "+notYet)
 		return err
 	}
 	first := reports[0]
-	fmt.Fprintf(w, "From %s to %s, as of %s%s\n\n", stamp(first.From), stamp(first.To), stamp(first.AsOf), unsettled(first.Settled))
+	fmt.Fprint(w, heading{first.From, first.To, first.AsOf, first.Settled})
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "CHECK\tREGION\tAVAILABILITY\tCOVERAGE\tGOOD\tBAD\tUNDECIDED\tEXCLUDED\tP50\tP95\tP99\tFAST")
 	for _, r := range reports {
@@ -94,11 +94,22 @@ func writeSLITable(w io.Writer, reports []sli.Report) error {
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
 
-func unsettled(settled bool) string {
-	if settled {
-		return ""
+// notYet explains an empty answer to who has only just started.
+const notYet = "(A slot counts once it has settled: when its time is up and 15 s later.)"
+
+// A heading tells the window that a table is about.
+type heading struct {
+	from, to, asOf time.Time
+	settled        bool
+}
+
+// String returns the heading as a line, and an empty one.
+func (h heading) String() string {
+	beyond := ""
+	if !h.settled {
+		beyond = "; what was asked for beyond that is not settled yet"
 	}
-	return "; what was asked for beyond that is not settled yet"
+	return fmt.Sprintf("From %s to %s, as of %s%s\n\n", stamp(h.from), stamp(h.to), stamp(h.asOf), beyond)
 }
 
 // regionText names the region, or how the regions were combined.
@@ -222,9 +233,11 @@ func newProbersList(std streams) *cobra.Command {
 
 func writeProbersTable(w io.Writer, reports []sli.ProberReport) error {
 	if len(reports) == 0 {
-		_, err := fmt.Fprintln(w, "No region had anything to probe in this window.")
+		_, err := fmt.Fprintln(w, "No region had anything to probe in this window. "+notYet)
 		return err
 	}
+	first := reports[0]
+	fmt.Fprint(w, heading{first.From, first.To, first.AsOf, first.Settled})
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "REGION\tCHECKS\tPROBER SLI\tSCHEDULED\tINCONCLUSIVE\tMISSED\tNO DATA")
 	for _, r := range reports {

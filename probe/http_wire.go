@@ -9,6 +9,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"strings"
 )
 
 const (
@@ -189,10 +190,14 @@ func (x *exchange) sendH2(conn net.Conn, req *http.Request) (*http.Response, err
 // errSecondConn refuses the second connection that http.Transport would like after a lost first one.
 var errSecondConn = errors.New("the connection was lost")
 
+// unasked is how http.Transport says, in an error without a name, that the connection was closed before the
+// request could be sent on it.
+const unasked = "client conn could not be established"
+
 func (x *exchange) brokenH2(err error) error {
 	r := silenceReason(x.ctx, err)
 	switch {
-	case errors.Is(err, errSecondConn):
+	case errors.Is(err, errSecondConn), strings.Contains(err.Error(), unasked):
 		r = Reset
 	case r == ReasonNone:
 		r, x.t.a.Answered = Protocol, true

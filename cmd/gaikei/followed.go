@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/google/renameio/v2"
@@ -19,8 +17,8 @@ import (
 // followedVersion is the version of the file's format.
 const followedVersion = 1
 
-// A followedFile remembers over restarts which epochs a prober has announced, so that what changed while it
-// was down can be told: DIR/prober/REGION.json.
+// A followedFile remembers over restarts the courses of a prober, so that it can go on with them and what changed
+// while it was down can be told: DIR/prober/REGION.json. It knows of an epoch before anybody else does.
 type followedFile string
 
 func followedIn(dir, region string) followedFile {
@@ -45,12 +43,12 @@ type followedContent struct {
 	Epochs  []probe.Epoch `json:"epochs"`
 }
 
-// read returns the epochs by check; none if the prober never ran.
-func (f followedFile) read() (map[string]probe.Epoch, error) {
-	epochs := map[string]probe.Epoch{}
+// read returns the courses by check; none if the prober never ran.
+func (f followedFile) read() (map[string]course, error) {
+	courses := map[string]course{}
 	data, err := os.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
-		return epochs, nil
+		return courses, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read what was followed: %w", err)
@@ -63,18 +61,21 @@ func (f followedFile) read() (map[string]probe.Epoch, error) {
 		return nil, fmt.Errorf("read what was followed: %s: got version %d, want %d", f, c.Version, followedVersion)
 	}
 	for _, e := range c.Epochs {
-		if e.Grid.Interval <= 0 {
+		known := courses[e.Check]
+		if n := len(known); n > 0 && known[n-1].From >= e.From {
+			return nil, fmt.Errorf("read what was followed: %s: check %q has epochs from %d and then from %d, want them in order", f, e.Check, known[n-1].From, e.From)
+		}
+		if e.Grid.Interval <= 0 && !ends(e) {
 			return nil, fmt.Errorf("read what was followed: %s: check %q has an interval of %d ms, want more than 0", f, e.Check, e.Grid.Interval)
 		}
-		epochs[e.Check] = e
+		courses[e.Check] = append(known, e)
 	}
-	return epochs, nil
+	return courses, nil
 }
 
 // write replaces the file; when it returns nil the content survives a crash.
-func (f followedFile) write(epochs map[string]probe.Epoch) error {
-	c := followedContent{Version: followedVersion, Epochs: slices.SortedFunc(maps.Values(epochs), byCheck)}
-	data, err := json.Marshal(c)
+func (f followedFile) write(courses map[string]course) error {
+	data, err := json.Marshal(followedContent{Version: followedVersion, Epochs: announcement(courses)})
 	if err != nil {
 		return err
 	}

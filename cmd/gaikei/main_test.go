@@ -84,6 +84,17 @@ func command(ctx context.Context, prefix []string, args ...string) *exec.Cmd {
 // start runs `gaikei run` on a configuration and a data folder and waits until it is ready.
 func start(t *testing.T, config, data string, prefix ...string) *program {
 	t.Helper()
+	p := launch(t, config, data, prefix...)
+	p.until("is ready", func() bool {
+		code, _ := p.get("/readyz")
+		return code == http.StatusOK
+	})
+	return p
+}
+
+// launch runs `gaikei run` and does not wait.
+func launch(t *testing.T, config, data string, prefix ...string) *program {
+	t.Helper()
 	p := &program{t: t, data: data, listen: "127.0.0.1:" + freePort(t), log: &syncBuffer{}, waited: make(chan error, 1)}
 	p.cmd = command(t.Context(), prefix, "run", "-c", config, "--data", data, "--listen", p.listen, "--region", "all")
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
@@ -96,10 +107,6 @@ func start(t *testing.T, config, data string, prefix ...string) *program {
 		if t.Failed() {
 			t.Logf("the program printed:\n%s", p.log)
 		}
-	})
-	p.until("is ready", func() bool {
-		code, _ := p.get("/readyz")
-		return code == http.StatusOK
 	})
 	return p
 }

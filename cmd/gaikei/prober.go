@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -31,10 +31,13 @@ type prober struct {
 	scheduler *schedule.Scheduler
 	file      followedFile
 
+	// What follows is for one goroutine.
+	courses map[string]course // of each check that is followed or was of late
+	tasks   []schedule.Task   // what the scheduler follows
+	settled int64             // Unix ms: slots up to it have been run, missed, or cannot be told any more
+
 	mu       sync.RWMutex
-	followed map[string]probe.Epoch     // the newest epoch announced of each check; guarded by mu
-	versions map[string][]edition       // of each check, oldest first; guarded by mu
-	tasks    map[string][]schedule.Task // of each check, oldest first; guarded by mu
+	versions map[string][]edition // of each check, oldest first; guarded by mu
 }
 
 // An edition is a check as it is probed for the slots from an instant on (Unix ms).
@@ -86,10 +89,10 @@ func (p *prober) checkAt(id string, slot int64) *probe.Check {
 	return nil
 }
 
-// resume takes up what this prober followed when it last ran: the slots between its last message and the
-// takeover are recorded as stopped, and checks that have gone meanwhile come to their end.
+// resume takes up what this prober followed when it last ran, and goes on with it: the slots since its last message
+// are recorded as stopped, and checks that have changed or gone meanwhile come to their end.
 func (p *prober) resume(ctx context.Context, checks []*probe.Check) error {
-	followed, err := p.file.read()
+	courses, err := p.file.read()
 	if err != nil {
 		return err
 	}
@@ -97,86 +100,76 @@ func (p *prober) resume(ctx context.Context, checks []*probe.Check) error {
 	if err != nil {
 		return fmt.Errorf("region %s: read the last message of the queue: %w", p.region, err)
 	}
-	p.followed = followed
 	at := takeoverInstant()
-	if err := p.follow(ctx, checks, at); err != nil {
-		return err
+	p.courses, p.settled = courses, at-1
+	if found {
+		p.settled = last.UnixMilli()
 	}
-	if !found {
-		return nil
-	}
-	for _, r := range stoppedRanges(followed, p.followed, last.UnixMilli(), at) {
-		p.outbox.Missed(r)
-	}
-	return nil
-}
-
-// stoppedRanges gives, for every check that was followed, the slots after last that its prober was not there
-// for: up to where its present epoch takes over, or to at.
-func stoppedRanges(before, now map[string]probe.Epoch, last, at int64) []probe.MissedRange {
-	var rs []probe.MissedRange
-	for _, id := range slices.Sorted(maps.Keys(before)) {
-		e := before[id]
-		from := max(e.Grid.Next(last+1), e.From)
-		to := at
-		if n, ok := now[id]; ok && n != e {
-			to = max(at, n.From)
-		}
-		if from < to {
-			rs = append(rs, probe.MissedRange{Check: id, From: from, To: to, Reason: probe.Stopped})
-		}
-	}
-	return rs
+	return p.follow(ctx, checks, at)
 }
 
 // follow makes the prober probe these checks from the instant at on (Unix ms) and no others. What changed is
-// durably announced before anything is probed by it; checks that did not change are not disturbed.
+// durably announced before anything is probed by it; checks that did not change are not disturbed. After an error all
+// checks are probed as before.
 func (p *prober) follow(ctx context.Context, checks []*probe.Check, at int64) error {
-	next, ended := p.transition(checks, at)
-	announce := slices.Concat(ended, slices.SortedFunc(maps.Values(next), byCheck))
-	if err := p.outbox.Announce(ctx, announce); err != nil {
-		return fmt.Errorf("region %s: announce the plan: %w", p.region, err)
-	}
+	next := p.transition(checks, at)
+	// Written before it is announced: what was announced and is not known after a crash could end a check for ever.
 	if err := p.file.write(next); err != nil {
 		return err
 	}
-	tasks := p.adopt(next, checks, at)
-	set := p.scheduler.Set(tasks)
-	for _, t := range tasks {
-		// Announcing can outlast the takeover, as on a slow disk: what came due meanwhile nobody probed.
-		if r, some := schedule.Stopped(t, at-1, set); some && t.From >= at {
-			p.outbox.Missed(r)
-		}
+	if err := p.outbox.Announce(ctx, announcement(next)); err != nil {
+		err = fmt.Errorf("region %s: announce the plan: %w", p.region, err)
+		return errors.Join(err, p.withdraw(next))
 	}
+	p.courses = next
+	p.adopt(checks, at)
+	tasks, orphans := p.split()
+	set := p.scheduler.Set(tasks)
+	p.account(tasks, orphans, set)
+	p.tasks, p.settled = tasks, set
 	return nil
 }
 
-func byCheck(a, b probe.Epoch) int { return cmp.Compare(a.Check, b.Check) }
+// withdraw goes on with what was followed, of which next may have been announced.
+func (p *prober) withdraw(next map[string]course) error {
+	p.withdrawTo(next)
+	return p.file.write(p.courses)
+}
 
-// transition compares what is followed with what is wanted: next is the epoch of every check from now on, an
-// unchanged one as it was; ended are the last words on checks that are no longer wanted. An epoch that was
-// announced for a later instant is first let begin, or it would take over again when its time comes.
-func (p *prober) transition(checks []*probe.Check, at int64) (next map[string]probe.Epoch, ended []probe.Epoch) {
-	next = make(map[string]probe.Epoch, len(checks))
+func (p *prober) withdrawTo(next map[string]course) {
+	courses := make(map[string]course, len(next))
+	for id, planned := range next {
+		courses[id] = p.courses[id].withdrawn(planned)
+	}
+	p.courses = courses
+}
+
+// announcement is what there is to say of all courses. It includes what was said before, which does no harm.
+func announcement(courses map[string]course) []probe.Epoch {
+	var es []probe.Epoch
+	for _, id := range slices.Sorted(maps.Keys(courses)) {
+		es = append(es, courses[id]...)
+	}
+	return es
+}
+
+// transition leads the course of every check to what is wanted of it.
+func (p *prober) transition(checks []*probe.Check, at int64) map[string]course {
+	next := make(map[string]course, len(checks))
 	for _, c := range checks {
-		if !c.Enabled {
+		if c.Enabled {
+			next[c.ID] = p.courses[c.ID].onto(p.epochOf(c), at)
+		}
+	}
+	for id, old := range p.courses {
+		if _, stays := next[id]; stays {
 			continue
 		}
-		e := p.epochOf(c)
-		if old, ok := p.followed[c.ID]; ok && sameButFrom(old, e) {
-			e = old
-		} else {
-			e.From = e.Grid.Next(max(at, old.From+1))
-		}
-		next[c.ID] = e
-	}
-	for id, old := range p.followed {
-		if _, stays := next[id]; !stays {
-			ended = append(ended, probe.Epoch{Check: id, From: old.Grid.Next(max(at, old.From+1))})
+		if c := old.over(at); len(c) > 0 {
+			next[id] = c
 		}
 	}
-	slices.SortFunc(ended, byCheck)
-	return next, ended
+	return next
 }
 
 // epochOf describes how a check is followed in this region; From is left zero.
@@ -196,66 +189,71 @@ func sameButFrom(a, b probe.Epoch) bool {
 	return a == b
 }
 
-// adopt makes next the state in force and returns the tasks for the scheduler.
-func (p *prober) adopt(next map[string]probe.Epoch, checks []*probe.Check, at int64) []schedule.Task {
+// adopt makes later slots be probed by these checks.
+func (p *prober) adopt(checks []*probe.Check, at int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	tasks := make(map[string][]schedule.Task, len(next))
-	for id, old := range p.tasks {
-		e, stays := next[id]
-		if !stays {
-			e.From = at
+	versions := make(map[string][]edition, len(checks))
+	for id, c := range p.courses {
+		if es := p.versions[id]; len(es) > 0 && len(c.tasks()) > 0 {
+			versions[id] = inForce(es, at-lookback.Milliseconds())
 		}
-		tasks[id] = runOut(old, e, at)
 	}
-	versions := make(map[string][]edition, len(next))
-	for _, c := range checks {
-		e, ok := next[c.ID]
-		if !ok {
+	for _, chk := range checks {
+		c := p.courses[chk.ID]
+		if !chk.Enabled || len(c) == 0 {
 			continue
 		}
-		if n := len(tasks[c.ID]); n == 0 || tasks[c.ID][n-1].Until != 0 {
-			tasks[c.ID] = append(tasks[c.ID], schedule.Task{ID: c.ID, Grid: e.Grid, From: e.Grid.Next(max(at, e.From))})
+		e := edition{from: max(at, c[len(c)-1].From), check: chk}
+		if len(versions[chk.ID]) == 0 {
+			e.from = 0 // nobody knows how the slots before were to be probed
 		}
-		versions[c.ID] = append(inForce(p.versions[c.ID], at), edition{from: max(at, e.From), check: c})
+		versions[chk.ID] = append(versions[chk.ID], e)
 	}
-	p.keepEnding(tasks, versions)
-	p.followed, p.versions, p.tasks = next, versions, tasks
-	return slices.Concat(slices.Collect(maps.Values(tasks))...)
+	p.versions = versions
 }
 
-// runOut lets the open task of a check come to its end where the epoch e begins, unless e is of the same grid;
-// tasks that are over before at are dropped.
-func runOut(old []schedule.Task, e probe.Epoch, at int64) []schedule.Task {
-	var kept []schedule.Task
-	for _, t := range old {
-		if t.Until == 0 && t.Grid != e.Grid {
-			t.Until = t.Grid.Next(max(e.From, t.From+1))
-		}
-		if t.Until == 0 || t.Until > at-takeover.Milliseconds() {
-			kept = append(kept, t)
-		}
-	}
-	return kept
-}
-
-// inForce keeps of a check's editions the one in force just before at, which slots before at still need.
+// inForce keeps of a check's editions those in force at an instant and later.
 func inForce(es []edition, at int64) []edition {
 	for i, e := range slices.Backward(es) {
-		if e.from < at {
+		if e.from <= at {
 			return slices.Clone(es[i:])
 		}
 	}
 	return slices.Clone(es)
 }
 
-// keepEnding keeps the editions of checks that are gone but have slots left until their task ends.
-func (p *prober) keepEnding(tasks map[string][]schedule.Task, versions map[string][]edition) {
-	for id, ts := range tasks {
-		if len(ts) == 0 {
-			delete(tasks, id)
-		} else if versions[id] == nil {
-			versions[id] = p.versions[id]
+// split gives the tasks of all courses; orphans are those of checks that went while this prober was not there: nobody
+// knows any more how they were probed.
+func (p *prober) split() (tasks, orphans []schedule.Task) {
+	for id, c := range p.courses {
+		if len(p.versions[id]) > 0 {
+			tasks = append(tasks, c.tasks()...)
+		} else {
+			orphans = append(orphans, c.tasks()...)
+		}
+	}
+	return tasks, orphans
+}
+
+// account records as stopped what came due before the scheduler followed it at the instant set: while the prober was
+// not there, or while announcing outlasted the takeover, as on a slow disk.
+func (p *prober) account(tasks, orphans []schedule.Task, set int64) {
+	before := make(map[string][]schedule.Task, len(p.tasks))
+	for _, t := range p.tasks {
+		before[t.ID] = append(before[t.ID], t)
+	}
+	for _, t := range tasks {
+		goesOn := slices.ContainsFunc(before[t.ID], func(o schedule.Task) bool {
+			return o.Grid == t.Grid && o.From <= t.From && (o.Until == 0 || o.Until > t.From)
+		})
+		if r, some := schedule.Stopped(t, p.settled, set); some && !goesOn {
+			p.outbox.Missed(r)
+		}
+	}
+	for _, t := range orphans {
+		if r, some := schedule.Stopped(t, p.settled, max(set, t.Until-1)); some {
+			p.outbox.Missed(r)
 		}
 	}
 }

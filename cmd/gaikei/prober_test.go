@@ -1,13 +1,20 @@
 package main
 
 import (
+	"context"
+	"log/slog"
+	"math"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/probe/relay"
 	"github.com/gaikei/gaikei/probe/schedule"
+	"github.com/gaikei/gaikei/sli"
 )
 
 func checkEvery(id string, interval time.Duration) *probe.Check {
@@ -17,110 +24,245 @@ func checkEvery(id string, interval time.Duration) *probe.Check {
 // followedSince is the state of a prober that has followed checks since an instant.
 func followedSince(from int64, checks ...*probe.Check) *prober {
 	p := &prober{region: "here"}
-	next, _ := p.transition(checks, from)
-	p.adopt(next, checks, from)
+	p.move(from, checks...)
 	return p
 }
 
-func TestTransition(t *testing.T) {
+// move makes the prober follow checks from an instant on, but for what leaves the process.
+func (p *prober) move(at int64, checks ...*probe.Check) {
+	p.courses = p.transition(checks, at)
+	p.adopt(checks, at)
+}
+
+func TestCourses(t *testing.T) {
 	const start, at = 1_000_000_000, 1_000_060_000
-	shop := checkEvery("shop", 10*time.Second)
-	old := followedSince(start, shop)
-	slower := checkEvery("shop", 30*time.Second)
-	strict := checkEvery("shop", 10*time.Second)
+	p := followedSince(start)
+	shop, slower, strict, off := checkEvery("shop", 10*time.Second), checkEvery("shop", 30*time.Second), checkEvery("shop", 10*time.Second), checkEvery("shop", 10*time.Second)
 	strict.Latency.Under = 300 * time.Millisecond
-	off := checkEvery("shop", 10*time.Second)
 	off.Enabled = false
-	grid := probe.GridOf("shop", 0, 10*time.Second)
+	fast, slow := probe.GridOf("shop", 0, shop.Interval), probe.GridOf("shop", 0, slower.Interval)
+	epoch := func(c *probe.Check, from int64) probe.Epoch {
+		e := p.epochOf(c)
+		e.From = from
+		return e
+	}
+	end := func(from int64) probe.Epoch { return probe.Epoch{Check: "shop", From: from} }
+	first := epoch(shop, fast.Next(start))
 
 	for _, tt := range []struct {
-		name   string
-		at     int64
-		checks []*probe.Check
-		next   map[string]probe.Epoch
-		ended  []probe.Epoch
+		name  string
+		steps [][]*probe.Check // one second from each to the next
+		want  course
+		tasks []schedule.Task
 	}{
-		{"unchanged", at, []*probe.Check{shop}, old.followed, nil},
-		{"removed", at, nil, map[string]probe.Epoch{}, []probe.Epoch{{Check: "shop", From: grid.Next(at)}}},
-		{"disabled", at, []*probe.Check{off}, map[string]probe.Epoch{}, []probe.Epoch{{Check: "shop", From: grid.Next(at)}}},
-		{"a new grid begins at a slot of its own", at, []*probe.Check{slower}, map[string]probe.Epoch{"shop": {
-			Check: "shop", Grid: probe.GridOf("shop", 0, 30*time.Second), From: probe.GridOf("shop", 0, 30*time.Second).Next(at),
-			Budget: slower.Budget(), Expected: true,
-		}}, nil},
-		{"a new threshold begins at the next slot", at, []*probe.Check{strict}, map[string]probe.Epoch{"shop": {
-			Check: "shop", Grid: grid, From: grid.Next(at), Budget: strict.Budget(), Under: 300 * time.Millisecond, Expected: true,
-		}}, nil},
+		{"unchanged", [][]*probe.Check{{shop}}, course{first}, []schedule.Task{{ID: "shop", Grid: fast, From: first.From}}},
 		{
-			"an epoch announced for later is first let begin", start - 60_000, nil,
-			map[string]probe.Epoch{},
-			[]probe.Epoch{{Check: "shop", From: grid.Next(old.followed["shop"].From + 1)}},
+			"removed",
+			[][]*probe.Check{nil},
+			course{first, end(fast.Next(at))},
+			[]schedule.Task{{ID: "shop", Grid: fast, From: first.From, Until: fast.Next(at)}},
+		},
+		{
+			"disabled",
+			[][]*probe.Check{{off}},
+			course{first, end(fast.Next(at))},
+			[]schedule.Task{{ID: "shop", Grid: fast, From: first.From, Until: fast.Next(at)}},
+		},
+		{
+			"a new grid begins at a slot of its own",
+			[][]*probe.Check{{slower}},
+			course{first, epoch(slower, slow.Next(at))},
+			[]schedule.Task{{ID: "shop", Grid: fast, From: first.From, Until: slow.Next(at)}, {ID: "shop", Grid: slow, From: slow.Next(at)}},
+		},
+		{
+			"a new threshold begins at the next slot and disturbs nothing",
+			[][]*probe.Check{{strict}},
+			course{first, epoch(strict, fast.Next(at))},
+			[]schedule.Task{{ID: "shop", Grid: fast, From: first.From}},
+		},
+		{
+			"what was announced for later is first let begin",
+			[][]*probe.Check{{slower}, {shop}},
+			course{first, epoch(slower, slow.Next(at)), epoch(shop, fast.Next(slow.Next(at)+1))},
+			[]schedule.Task{
+				{ID: "shop", Grid: fast, From: first.From, Until: slow.Next(at)},
+				{ID: "shop", Grid: slow, From: slow.Next(at), Until: fast.Next(slow.Next(at) + 1)},
+				{ID: "shop", Grid: fast, From: fast.Next(slow.Next(at) + 1)},
+			},
+		},
+		{
+			"added again before its end: the end does not come",
+			[][]*probe.Check{nil, {shop}},
+			course{first, epoch(shop, fast.Next(at))},
+			[]schedule.Task{{ID: "shop", Grid: fast, From: first.From}},
+		},
+		{
+			"added again on another grid before its end: after it",
+			[][]*probe.Check{nil, {slower}},
+			course{first, end(fast.Next(at)), epoch(slower, slow.Next(fast.Next(at)))},
+			[]schedule.Task{
+				{ID: "shop", Grid: fast, From: first.From, Until: fast.Next(at)},
+				{ID: "shop", Grid: slow, From: slow.Next(fast.Next(at))},
+			},
+		},
+		{
+			"removed twice", [][]*probe.Check{nil, nil},
+			course{first, end(fast.Next(at))},
+			[]schedule.Task{{ID: "shop", Grid: fast, From: first.From, Until: fast.Next(at)}},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			next, ended := old.transition(tt.checks, tt.at)
-			if d := cmp.Diff(tt.next, next); d != "" {
-				t.Errorf("next (-want +got):\n%s", d)
-			}
-			if d := cmp.Diff(tt.ended, ended); d != "" {
-				t.Errorf("ended (-want +got):\n%s", d)
-			}
-		})
-	}
-}
-
-func TestTasks(t *testing.T) {
-	const start, at = 1_000_000_000, 1_000_060_000
-	shop, slower := checkEvery("shop", 10*time.Second), checkEvery("shop", 30*time.Second)
-	fast, slow := probe.GridOf("shop", 0, shop.Interval), probe.GridOf("shop", 0, slower.Interval)
-	first := schedule.Task{ID: "shop", Grid: fast, From: fast.Next(start)}
-	for _, tt := range []struct {
-		name   string
-		checks []*probe.Check
-		want   []schedule.Task
-	}{
-		{"an unchanged task stays as it is", []*probe.Check{checkEvery("shop", 10*time.Second)}, []schedule.Task{first}},
-		{"a removed one runs out", nil, []schedule.Task{{ID: "shop", Grid: fast, From: first.From, Until: fast.Next(at)}}},
-		{"a replaced one runs until its successor begins", []*probe.Check{slower}, []schedule.Task{
-			{ID: "shop", Grid: fast, From: first.From, Until: fast.Next(slow.Next(at))},
-			{ID: "shop", Grid: slow, From: slow.Next(at)},
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
 			p := followedSince(start, shop)
-			next, _ := p.transition(tt.checks, at)
-			if d := cmp.Diff(tt.want, p.adopt(next, tt.checks, at)); d != "" {
+			for i, checks := range tt.steps {
+				p.move(at+int64(i)*1000, checks...)
+			}
+			if d := cmp.Diff(tt.want, p.courses["shop"]); d != "" {
+				t.Errorf("course (-want +got):\n%s", d)
+			}
+			if d := cmp.Diff(tt.tasks, p.courses["shop"].tasks()); d != "" {
 				t.Errorf("tasks (-want +got):\n%s", d)
 			}
 		})
 	}
 }
 
-func TestEditions(t *testing.T) {
-	const start, at = 1_000_000_000, 1_000_060_000
-	before, after := checkEvery("shop", 10*time.Second), checkEvery("shop", 10*time.Second)
-	p := followedSince(start, before)
-	next, _ := p.transition([]*probe.Check{after}, at)
-	p.adopt(next, []*probe.Check{after}, at)
-	if got := p.checkAt("shop", at-10_000); got != before {
-		t.Error("a slot before the reload is not probed by the check in force then")
+// TestCourseForgets: what is over leaves a course, an end a day after it came.
+func TestCourseForgets(t *testing.T) {
+	const start, day = 1_000_000_000, 24 * 60 * 60 * 1000
+	shop, slower := checkEvery("shop", 10*time.Second), checkEvery("shop", 30*time.Second)
+	p := followedSince(start, shop)
+	p.move(start+60_000, slower)
+	if n := len(p.courses["shop"]); n != 2 {
+		t.Fatalf("the course has %d epochs while both matter, want 2", n)
 	}
-	if got := p.checkAt("shop", at+10_000); got != after {
-		t.Error("a slot after the reload is not probed by the new check")
+	p.move(start+120_000, slower)
+	if n := len(p.courses["shop"]); n != 1 {
+		t.Errorf("the course has %d epochs when one is over, want 1", n)
+	}
+	p.move(start + 200_000)
+	p.move(start + 300_000)
+	if c := p.courses["shop"]; len(c) != 1 || !ends(c[0]) {
+		t.Errorf("after its end the course is %v, want the end", c)
+	}
+	p.move(start + 300_000 + day)
+	if c, there := p.courses["shop"]; there {
+		t.Errorf("a day after its end the course is %v, want none", c)
 	}
 }
 
-func TestStoppedRanges(t *testing.T) {
-	const start, last, at = 1_000_000_000, 1_000_060_000, 1_000_120_000
-	shop, gone := checkEvery("shop", 10*time.Second), checkEvery("gone", 10*time.Second)
-	before := followedSince(start, shop, gone)
-	next, _ := before.transition([]*probe.Check{shop}, at)
-	got := stoppedRanges(before.followed, next, last, at)
-	want := []probe.MissedRange{
-		{Check: "gone", From: before.followed["gone"].Grid.Next(last + 1), To: at, Reason: probe.Stopped},
-		{Check: "shop", From: before.followed["shop"].Grid.Next(last + 1), To: at, Reason: probe.Stopped},
+// TestAnnouncedIsFollowed makes random changes at random moments, some of which fail to be announced or come in a
+// new process, and holds what the timetable makes of all that was announced against what the scheduler was told: the
+// same slots, whatever happened.
+func TestAnnouncedIsFollowed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		now := int64(1_000_000_000)
+		p := followedSince(now, checkEvery("shop", 10*time.Second))
+		said := map[int64]probe.Epoch{}
+		say := func(courses map[string]course) {
+			for _, e := range announcement(courses) {
+				said[e.From] = e
+			}
+		}
+		say(p.courses)
+		followed := map[int64]bool{}
+		tasks := p.courses["shop"].tasks()
+		advance := func(to int64) {
+			for _, task := range tasks {
+				until := task.Until
+				if until == 0 {
+					until = math.MaxInt64
+				}
+				for at := task.Grid.Next(max(now, task.From)); at < min(to, until); at += task.Grid.Interval {
+					followed[at] = true
+				}
+			}
+			now = to
+		}
+		for range rapid.IntRange(1, 12).Draw(t, "changes") {
+			advance(now + rapid.Int64Range(0, 20_000).Draw(t, "wait"))
+			var checks []*probe.Check
+			if s := rapid.SampledFrom([]int{0, 5, 10, 30}).Draw(t, "interval"); s > 0 {
+				checks = append(checks, checkEvery("shop", time.Duration(s)*time.Second))
+			}
+			next := p.transition(checks, now+1000)
+			if rapid.IntRange(0, 3).Draw(t, "fails") == 0 {
+				if rapid.Bool().Draw(t, "stored") {
+					say(next)
+				}
+				p.withdrawTo(next)
+				continue
+			}
+			say(next)
+			p.courses = next
+			tasks = next["shop"].tasks()
+		}
+		say(p.courses)
+		advance(now + 120_000)
+
+		var epochs []sli.Epoch
+		for _, e := range said {
+			epochs = append(epochs, sli.Epoch{Prober: "local", From: e.From, Interval: e.Grid.Interval, Offset: e.Grid.Offset})
+		}
+		due := map[int64]bool{}
+		for at := range sli.Due(sli.Timetable(epochs), 1_000_000_000, now) {
+			due[at] = true
+		}
+		if d := cmp.Diff(due, followed); d != "" {
+			t.Fatalf("slots (-due +followed):\n%s", d)
+		}
+	})
+}
+
+// TestFailedAnnouncement: what may have been announced is remembered, and what is probed stays as it was.
+func TestFailedAnnouncement(t *testing.T) {
+	dir := t.TempDir()
+	q, err := relay.Open(t.Context(), relay.Options{Dir: filepath.Join(dir, "queue")})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if d := cmp.Diff(want, got); d != "" {
-		t.Errorf("ranges (-want +got):\n%s", d)
+	p := &prober{region: "here", outbox: q.Outbox("here", proberName), file: followedIn(dir, "here")}
+	p.scheduler = schedule.New(p, schedule.Options{Logger: slog.New(slog.DiscardHandler)})
+	shop, slower := checkEvery("shop", 10*time.Second), checkEvery("shop", time.Hour)
+	if err := p.resume(t.Context(), []*probe.Check{shop}); err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.follow(context.Background(), []*probe.Check{slower}, takeoverInstant()); err == nil {
+		t.Fatal("a plan that could not be announced is followed")
+	}
+	want := schedule.Task{ID: "shop", Grid: probe.GridOf("shop", 0, shop.Interval), From: p.courses["shop"][0].From}
+	if d := cmp.Diff([]schedule.Task{want}, p.courses["shop"].tasks()); d != "" {
+		t.Errorf("tasks (-want +got):\n%s", d)
+	}
+	stored, err := p.file.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(p.courses, stored); d != "" || len(stored["shop"]) != 2 {
+		t.Errorf("the file has %v, want the old epoch and what takes the new one back (-want +got):\n%s", stored, d)
+	}
+}
+
+func TestEditions(t *testing.T) {
+	const start = 1_000_000_000
+	a, b, c := checkEvery("shop", 10*time.Second), checkEvery("shop", 10*time.Second), checkEvery("shop", 10*time.Second)
+	p := followedSince(start, a)
+	p.move(start+60_000, b)
+	p.move(start+60_500, c) // before b is in force
+	for _, tt := range []struct {
+		name string
+		slot int64
+		want *probe.Check
+	}{
+		{"before the reloads", start + 59_500, a},
+		{"between them", start + 60_200, b},
+		{"after them", start + 61_000, c},
+	} {
+		if got := p.checkAt("shop", tt.slot); got != tt.want {
+			t.Errorf("a slot %s is not probed by the check in force then", tt.name)
+		}
 	}
 }
 
@@ -130,7 +272,9 @@ func TestFollowedFile(t *testing.T) {
 	if err != nil || len(none) != 0 {
 		t.Errorf("before the first write: got %v and %v, want nothing", none, err)
 	}
-	want := followedSince(1_000_000_000, checkEvery("shop", 10*time.Second)).followed
+	p := followedSince(1_000_000_000, checkEvery("shop", 10*time.Second), checkEvery("gone", 10*time.Second))
+	p.move(1_000_060_000, checkEvery("shop", 20*time.Second))
+	want := p.courses
 	if err := f.write(want); err != nil {
 		t.Fatal(err)
 	}

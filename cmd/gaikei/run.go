@@ -64,6 +64,10 @@ func newRun(std streams) *cobra.Command {
 // serve is the whole of `gaikei run`, in the order of the data: configuration, probers, queue, store, page.
 func serve(ctx context.Context, o runOptions, std streams) error {
 	log := slog.New(slog.NewTextHandler(std.err, nil))
+	// First of all: until it is asked for, a SIGHUP ends a process, also one that is busy starting.
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
 	file, err := loadConfig(o.config, o.forConfig())
 	if err != nil {
 		return err
@@ -94,9 +98,6 @@ func serve(ctx context.Context, o runOptions, std streams) error {
 	if err != nil {
 		return err
 	}
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 
 	var s stages
 	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.web(listeners))

@@ -1,13 +1,20 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli/web"
 )
 
 // TestReferenceNamesEveryReason holds the table of reasons in the docs against the closed list.
@@ -24,10 +31,115 @@ func TestReferenceNamesEveryReason(t *testing.T) {
 	for _, r := range probe.Reasons() {
 		want = append(want, [2]string{r.String(), classes[r.Class()]})
 	}
-	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([a-z]+) \\|").FindAllStringSubmatch(string(page), -1) {
+	reasons, _, _ := strings.Cut(string(page), "## JSON")
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([a-z]+) \\|").FindAllStringSubmatch(reasons, -1) {
 		got = append(got, [2]string{row[1], row[2]})
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("reasons in docs/reference.md (-want +got):\n%s", d)
+	}
+}
+
+// A metricRow is one row of the table of metrics.
+type metricRow struct{ Name, Type, Labels string }
+
+// TestReferenceNamesEveryMetric holds the table of metrics in the docs against what a running program shows.
+func TestReferenceNamesEveryMetric(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []metricRow
+	rare := map[string]string{} // name to labels
+	table := regexp.MustCompile("(?m)^\\| `(gaikei_[a-z_]+)` \\| ([a-z]+) \\| `?([a-z ]*?)`? ?\\| (.+) \\|$")
+	for _, row := range table.FindAllStringSubmatch(string(page), -1) {
+		if strings.Contains(row[4], "(shown once there are any)") {
+			rare[row[1]] = row[3]
+			continue
+		}
+		want = append(want, metricRow{row[1], row[2], sortedWords(row[3])})
+	}
+	config := "regions: {here: {}}\n" + twoControls(t) + `
+checks:
+  - {name: closed, interval: 1s, timeout: 500ms, tcp: {address: "127.0.0.4:1"}, expect: unreachable}
+`
+	p := start(t, writeFile(t, t.TempDir(), "gaikei.yaml", config), t.TempDir())
+	var text string
+	p.until("shows its first result", func() bool {
+		var code int
+		code, text = p.get("/metrics")
+		return code == http.StatusOK && strings.Contains(text, "gaikei_results_total{")
+	})
+	byName := func(a, b metricRow) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(want, byName)
+	got := shownMetrics(t, text)
+	slices.SortFunc(got, byName)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("metrics in docs/reference.md and of a program (-want +got):\n%s", d)
+	}
+	if d := cmp.Diff(rare, rareMetrics(got)); d != "" {
+		t.Errorf("metrics of rare events in docs/reference.md and in the code (-want +got):\n%s", d)
+	}
+}
+
+// shownMetrics reads our metrics out of an exposition.
+func shownMetrics(t *testing.T, text string) []metricRow {
+	t.Helper()
+	parser := expfmt.NewTextParser(model.LegacyValidation)
+	families, err := parser.TextToMetricFamilies(strings.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []metricRow
+	for name, f := range families {
+		if !strings.HasPrefix(name, "gaikei_") {
+			continue
+		}
+		var labels []string
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			labels = append(labels, l.GetName())
+		}
+		rows = append(rows, metricRow{name, strings.ToLower(f.GetType().String()), sortedWords(strings.Join(labels, " "))})
+	}
+	return rows
+}
+
+// rareMetrics returns what the indicators' collector describes and a program has not shown, name to labels.
+func rareMetrics(shown []metricRow) map[string]string {
+	ch := make(chan *prometheus.Desc, 100)
+	web.NewCollector(nil).Describe(ch)
+	close(ch)
+	rare := map[string]string{}
+	described := regexp.MustCompile(`fqName: "([a-z_]+)".*variableLabels: \{([a-z_,]*)\}`)
+	for d := range ch {
+		m := described.FindStringSubmatch(d.String())
+		if !slices.ContainsFunc(shown, func(r metricRow) bool { return r.Name == m[1] }) {
+			rare[m[1]] = strings.ReplaceAll(m[2], ",", " ")
+		}
+	}
+	return rare
+}
+
+func sortedWords(s string) string {
+	words := strings.Fields(s)
+	slices.Sort(words)
+	return strings.Join(words, " ")
+}
+
+// TestUnitStartsTheProgram holds the commands of the systemd unit against the flags there are.
+func TestUnitStartsTheProgram(t *testing.T) {
+	unit, err := os.ReadFile("../../deploy/systemd/gaikei.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := regexp.MustCompile(`(?m)^Exec[A-Za-z]+=/usr/local/bin/gaikei (.+)$`).FindAllStringSubmatch(string(unit), -1)
+	if len(lines) != 2 {
+		t.Errorf("found %d commands, want 2", len(lines))
+	}
+	for _, line := range lines {
+		if code, _, errs := gaikei(t, append(strings.Fields(line[1]), "--help")...); code != exitFine {
+			t.Errorf("gaikei %s: exit code %d\n%s", line[1], code, errs)
+		}
 	}
 }

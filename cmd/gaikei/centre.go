@@ -41,19 +41,35 @@ func newCentre(o runOptions, store *timeline.Store, queue *relay.Queue, log *slo
 	return &centre{opts: o, store: store, queue: queue, log: log, probers: map[string]*prober{}}
 }
 
+// reloadAgain is how long to wait before a configuration that could not be put into force, as on a full disk, is tried
+// again.
+const reloadAgain = 5 * time.Second
+
 // run puts the configuration into force, and each new one when asked to by a signal, until ctx ends and the
 // probers have come to rest.
 func (c *centre) run(ctx context.Context, file *config.File, hangup <-chan os.Signal) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if err := c.start(ctx, g, file); err != nil {
-		return err
+		g.Go(func() error { return err }) // which ends those that have started
+		return g.Wait()
 	}
+	var wanted *config.File // valid, and not in force yet; nil: none
+	var again <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return g.Wait()
 		case <-hangup:
-			c.reload(ctx, g)
+			if f := c.reread(); f != nil {
+				wanted = f
+			}
+		case <-again:
+		}
+		again = nil
+		if wanted != nil && !c.renew(ctx, g, wanted) {
+			again = time.After(reloadAgain)
+		} else {
+			wanted = nil
 		}
 	}
 }
@@ -65,7 +81,7 @@ func (c *centre) start(ctx context.Context, g *errgroup.Group, file *config.File
 	if err := c.apply(ctx, g, file); err != nil {
 		return err
 	}
-	c.log.Info("running", "checks", len(file.Checks), "regions", len(c.probers), "page", "http://"+c.opts.listen)
+	c.log.Info("running", "checks", len(file.Checks), "regions", len(c.state.Load().probers), "page", "http://"+c.opts.listen)
 	if err := pastMaintenance(&config.File{}, file, time.Now()); err != nil {
 		c.log.Warn("it counts only as far as it was in force when it began", "maintenance", err)
 	}
@@ -78,8 +94,8 @@ func (c *centre) start(ctx context.Context, g *errgroup.Group, file *config.File
 	return nil
 }
 
-// reload reads the configuration again. A bad one is told and changes nothing.
-func (c *centre) reload(ctx context.Context, g *errgroup.Group) {
+// reread reads the configuration again. A bad one is told and changes nothing: it is nil.
+func (c *centre) reread() *config.File {
 	file, err := loadConfig(c.opts.config, c.opts.forConfig())
 	if err == nil {
 		_, err = chooseRegions(file, c.opts.regions)
@@ -87,14 +103,24 @@ func (c *centre) reload(ctx context.Context, g *errgroup.Group) {
 	if err == nil {
 		err = pastMaintenance(c.state.Load().file, file, time.Now())
 	}
-	if err == nil {
-		err = c.apply(ctx, g, file)
-	}
 	if err != nil {
 		c.log.Error("configuration not reloaded, the old one stays in force", "error", err)
-		return
+		return nil
 	}
-	c.log.Info("configuration reloaded", "checks", len(file.Checks), "regions", len(c.probers))
+	return file
+}
+
+// renew puts a configuration into force in place of another one. If that cannot be done, some regions may be ahead of
+// others until it can.
+func (c *centre) renew(ctx context.Context, g *errgroup.Group, file *config.File) bool {
+	if err := c.apply(ctx, g, file); err != nil {
+		if ctx.Err() == nil {
+			c.log.Error("configuration not reloaded yet, it is tried again", "error", err)
+		}
+		return false
+	}
+	c.log.Info("configuration reloaded", "checks", len(file.Checks), "regions", len(c.state.Load().probers))
+	return true
 }
 
 // apply puts a valid configuration into force.
@@ -121,7 +147,7 @@ func (c *centre) apply(ctx context.Context, g *errgroup.Group, file *config.File
 		running = append(running, p)
 	}
 	for name, p := range c.probers {
-		if !stays[name] {
+		if !stays[name] && p.started {
 			if err := p.follow(ctx, nil, takeoverInstant()); err != nil {
 				return err
 			}
@@ -133,17 +159,20 @@ func (c *centre) apply(ctx context.Context, g *errgroup.Group, file *config.File
 
 // put makes the prober of a region follow the configuration, and starts it if it is new.
 func (c *centre) put(ctx context.Context, g *errgroup.Group, file *config.File, region string, ordinal int) (*prober, error) {
-	if p := c.probers[region]; p != nil {
-		p.open(file.Controls.Options())
+	p := c.probers[region]
+	if p == nil {
+		p = c.newProber(region, ordinal)
+		p.scheduler = schedule.New(p, schedule.Options{MaxRunning: c.opts.maxRunning, Logger: c.log.With("region", region)})
+		c.probers[region] = p
+	}
+	p.open(file.Controls.Options())
+	if p.started {
 		return p, p.follow(ctx, file.Checks, takeoverInstant())
 	}
-	p := c.newProber(region, ordinal)
-	p.open(file.Controls.Options())
-	p.scheduler = schedule.New(p, schedule.Options{MaxRunning: c.opts.maxRunning, Logger: c.log.With("region", region)})
 	if err := p.resume(ctx, file.Checks); err != nil {
 		return nil, err
 	}
-	c.probers[region] = p
+	p.started = true
 	g.Go(func() error { return p.scheduler.Run(ctx) })
 	return p, nil
 }

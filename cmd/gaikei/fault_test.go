@@ -107,8 +107,9 @@ func TestFullDisk(t *testing.T) {
 		t.Fatalf("mount a small disk: %v\n%s", err, out)
 	}
 	t.Cleanup(func() { exec.Command("umount", "-l", disk).Run() })
-	config := writeFile(t, dir, "gaikei.yaml", "regions: {here: {}}\ndefaults: {interval: 1s, timeout: 500ms}\n"+twoControls(t)+
-		fmt.Sprintf("checks:\n  - {name: shop, http: {url: \"http://%s/shop\"}}\n", target))
+	text := "regions: {here: {}}\ndefaults: {interval: 1s, timeout: 500ms}\n" + twoControls(t) +
+		fmt.Sprintf("checks:\n  - {name: shop, http: {url: \"http://%s/shop\"}}\n", target)
+	config := writeFile(t, dir, "gaikei.yaml", text)
 	data := filepath.Join(disk, "data")
 	p := start(t, config, data)
 	p.answered(truth, "shop", 3)
@@ -119,6 +120,7 @@ func TestFullDisk(t *testing.T) {
 		code, _ := p.get("/readyz")
 		return code == http.StatusServiceUnavailable
 	})
+	p.reloadFile(config, text+fmt.Sprintf("  - {name: new, http: {url: \"http://%s/new\"}}\n", target))
 	p.answered(truth, "shop", 3)
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
@@ -128,6 +130,7 @@ func TestFullDisk(t *testing.T) {
 		return code == http.StatusOK
 	})
 	recovered := time.Now()
+	p.answered(truth, "new", 1) // what could not be reloaded then
 	p.answered(truth, "shop", 5)
 	p.until("has all results in the store", func() bool {
 		_, metrics := p.get("/metrics")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -32,9 +33,11 @@ type prober struct {
 	file      followedFile
 
 	// What follows is for one goroutine.
-	courses map[string]course // of each check that is followed or was of late
-	tasks   []schedule.Task   // what the scheduler follows
-	settled int64             // Unix ms: slots up to it have been run, missed, or cannot be told any more
+	started bool                  // the scheduler runs
+	vouch   *probe.ControlOptions // what the eyes were opened with
+	courses map[string]course     // of each check that is followed or was of late
+	tasks   []schedule.Task       // what the scheduler follows
+	settled int64                 // Unix ms: slots up to it have been run, missed, or cannot be told any more
 
 	mu       sync.RWMutex
 	versions map[string][]edition // of each check, oldest first; guarded by mu
@@ -52,10 +55,15 @@ type eyes struct {
 	controls *probe.Controls
 }
 
-// open makes later slots be looked at with these controls.
+// open makes later slots be looked at with these controls. The same ones go on as they are, with all they have seen.
 func (p *prober) open(o probe.ControlOptions) {
-	o.World = p.world
-	c := probe.NewControls(o)
+	if p.vouch != nil && reflect.DeepEqual(*p.vouch, o) {
+		return
+	}
+	p.vouch = &o
+	withWorld := o
+	withWorld.World = p.world
+	c := probe.NewControls(withWorld)
 	p.eyes.Store(&eyes{looker: probe.NewLooker(p.world, c, p.region), controls: c})
 }
 

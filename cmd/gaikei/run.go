@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"github.com/gaikei/gaikei/config"
 	"github.com/gaikei/gaikei/probe"
@@ -72,24 +74,27 @@ func serve(ctx context.Context, o runOptions, std streams) error {
 	if err != nil {
 		return err
 	}
+	if o.maxRunning < 1 {
+		return usage("the default is 1024", "--max-running %d: want at least 1", o.maxRunning)
+	}
 	if err := loopbackOnly(o.listen, o.insecure); err != nil {
 		return err
 	}
 	if _, err := chooseRegions(file, o.regions); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.data, 0o750); err != nil {
-		return unreachable(fmt.Errorf("make the data folder: %w", err), "")
+	if err := o.folders(); err != nil {
+		return err
 	}
 
 	store, err := timeline.Open(ctx, timeline.Options{Dir: o.data, Retention: file.Retention, Logger: log})
 	if err != nil {
-		return unreachable(err, "")
+		return unopened(err)
 	}
 	defer store.Close()
 	queue, err := relay.Open(ctx, relay.Options{Dir: filepath.Join(o.data, "queue"), Logger: log})
 	if err != nil {
-		return unreachable(err, "")
+		return unopened(err)
 	}
 	defer queue.Close()
 
@@ -100,19 +105,49 @@ func serve(ctx context.Context, o runOptions, std streams) error {
 	}
 
 	var s stages
-	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.web(listeners))
+	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.tellFaults, c.web(listeners))
 	s.add(ctx, c.forward)
 	s.add(ctx, func(ctx context.Context) error { return c.run(ctx, file, hangup) })
 	return s.wait(ctx)
 }
 
+// folders makes the data folder, and makes sure that it can be written and the secrets can be read.
+func (o *runOptions) folders() error {
+	if o.secrets != "" {
+		if _, err := os.ReadDir(o.secrets); err != nil {
+			return unreachable(fmt.Errorf("--secrets: %w", err), "name the folder that ${file:…} references are read from, or leave the flag out")
+		}
+	}
+	if err := os.MkdirAll(o.data, 0o750); err != nil {
+		return unreachable(fmt.Errorf("make the data folder: %w", err), writableData)
+	}
+	if err := unix.Access(o.data, unix.W_OK); err != nil {
+		return unreachable(fmt.Errorf("write to the data folder %s: %w", o.data, err), writableData)
+	}
+	return nil
+}
+
+const writableData = "name a folder that this user can write with --data"
+
+// unopened tells why a data folder could not be opened, and what can be done.
+func unopened(err error) error {
+	switch {
+	case errors.Is(err, timeline.ErrLocked), errors.Is(err, relay.ErrLocked):
+		return unreachable(err, "ask that process with 'gaikei sli --data', or name another folder with --data")
+	case errors.Is(err, fs.ErrPermission):
+		return unreachable(err, writableData)
+	}
+	return unreachable(err, "")
+}
+
 // loadConfig reads the configuration; a bad one is a negative answer, an unreadable one cannot be answered.
 func loadConfig(path string, o config.Options) (*config.File, error) {
 	file, err := config.Load(path, o)
+	var faults config.Faults
 	switch {
-	case errors.Is(err, os.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, unreachable(err, "name the configuration with -c; 'gaikei demo' needs none")
-	case errors.Is(err, os.ErrPermission):
+	case err != nil && !errors.As(err, &faults):
 		return nil, unreachable(err, "")
 	case err != nil:
 		return nil, &failure{code: exitNegative, err: err, hint: "nothing was started or changed; 'gaikei config check -c " + path + "' tells the same"}

@@ -143,3 +143,34 @@ func TestUnitStartsTheProgram(t *testing.T) {
 		}
 	}
 }
+
+// TestReadmeCommands holds every command that the README shows against the commands and flags there are.
+func TestReadmeCommands(t *testing.T) {
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := regexp.MustCompile(`(?m)^ {4}gaikei ([^#\n]+)`).FindAllStringSubmatch(string(page), -1)
+	if len(lines) < 10 {
+		t.Errorf("found %d commands, want at least 10: is the pattern still right?", len(lines))
+	}
+	for _, line := range lines {
+		args := strings.Fields(strings.ReplaceAll(line[1], "'", ""))
+		if code, out, errs := gaikei(t, append(args, "--help")...); code != exitFine || !strings.Contains(out, "gaikei "+args[0]) {
+			t.Errorf("gaikei %s: exit code %d\n%s", line[1], code, errs)
+		}
+	}
+}
+
+// TestReadmeLinks follows the links of the README to files.
+func TestReadmeLinks(t *testing.T) {
+	page, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(string(page), -1) {
+		if _, err := os.Stat("../../" + link[1]); err != nil {
+			t.Errorf("the README links to %s: %v", link[1], err)
+		}
+	}
+}

@@ -155,6 +155,28 @@ func (c *Controls) sees(t track, since time.Time) bool {
 	return true
 }
 
+// Recheck asks the controls of every sight that is blind once more and waits for the answer. Rounds run only
+// when an attempt has need of them, so without it a region whose checks all succeed again would stay blind.
+func (c *Controls) Recheck(ctx context.Context) {
+	if c.none() {
+		return
+	}
+	for t := range track(numRounds) {
+		c.mu.Lock()
+		blind, ended := !c.rounds[t].blind.IsZero(), c.rounds[t].ended
+		c.mu.Unlock()
+		if !blind || len(c.lists[t]) == 0 {
+			continue
+		}
+		c.join(ctx, t)
+		select {
+		case <-ended:
+		case <-ctx.Done():
+		}
+		c.leave(t)
+	}
+}
+
 // A ControlStatus is how one control fares.
 type ControlStatus struct {
 	Sight       string    // as in SightStatus

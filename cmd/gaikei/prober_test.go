@@ -106,7 +106,8 @@ func TestCourses(t *testing.T) {
 			},
 		},
 		{
-			"removed twice", [][]*probe.Check{nil, nil},
+			"removed twice",
+			[][]*probe.Check{nil, nil},
 			course{first, end(fast.Next(at))},
 			[]schedule.Task{{ID: "shop", Grid: fast, From: first.From, Until: fast.Next(at)}},
 		},

@@ -56,6 +56,7 @@ func (c *centre) web(listeners []net.Listener) func(context.Context) error {
 			Handler: web.NewHandler(web.Options{
 				Source:   c.store,
 				Catalog:  c.catalog,
+				Faults:   c.faults,
 				Ready:    c.ready,
 				Version:  version(),
 				Now:      time.Now,

@@ -15,6 +15,7 @@ import (
 // An indexPage is what tmpl/index.html shows.
 type indexPage struct {
 	frame
+	Faults  []string // of Gaikei itself
 	Probers []proberRow
 	Counts  []stateCount
 	Blocks  []block
@@ -87,7 +88,7 @@ func (s *server) indexPage(r *http.Request) (*indexPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	page := &indexPage{Filter: f, Slots: recentSlots}
+	page := &indexPage{Filter: f, Slots: recentSlots, Faults: s.Faults()}
 	return page, s.fillIndex(r.Context(), page, q, v)
 }
 

@@ -369,3 +369,12 @@ func TestStylesheetKnowsWhatIsDrawn(t *testing.T) {
 		}
 	}
 }
+
+func TestFaultsOfGaikeiItselfAreShown(t *testing.T) {
+	m, catalog := scene()
+	if page := get(t, serve(t, m, catalog).URL+"/"); strings.Contains(page, `class="faults"`) {
+		t.Error("without a fault the page shows a list of them")
+	}
+	faulty := func(o *Options) { o.Faults = func() []string { return []string{"region <tokyo> has been blind"} } }
+	contains(t, "the page", get(t, serve(t, m, catalog, faulty).URL+"/"), `role="alert"`, "region &lt;tokyo&gt; has been blind")
+}

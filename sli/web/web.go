@@ -71,6 +71,7 @@ type Check struct {
 type Options struct {
 	Source   Source
 	Catalog  func() []Check      // the checks of the configuration in force; nil: none
+	Faults   func() []string     // what is wrong with Gaikei itself, a sentence each, for the page; nil: nothing
 	Ready    func() error        // why the process cannot do its work; nil: always ready
 	Version  string              // of the program, for the page and gaikei_build_info
 	Now      func() time.Time    // nil: time.Now
@@ -96,6 +97,9 @@ type server struct {
 }
 
 func newServer(o Options) *server {
+	if o.Faults == nil {
+		o.Faults = func() []string { return nil }
+	}
 	if o.Catalog == nil {
 		o.Catalog = func() []Check { return nil }
 	}

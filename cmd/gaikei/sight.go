@@ -1,0 +1,86 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// How long something must last before it is called a fault of its own.
+const (
+	blindAfter = 5 * time.Minute // a region whose controls do not show its network alive
+	aloneAfter = 24 * time.Hour  // a control that fails while others succeed
+)
+
+// sightEvery is how often the regions' sight is looked at for the log.
+const sightEvery = 15 * time.Second
+
+// faults says what keeps the regions from seeing: one sentence a fault, the same for the log and the page.
+func (c *centre) faults() []string {
+	s := c.state.Load()
+	if s == nil {
+		return nil
+	}
+	var fs []string
+	now := time.Now()
+	for _, p := range s.probers {
+		status := p.eyes.Load().controls.Status()
+		for _, sight := range status.Sights {
+			if !sight.BlindSince.IsZero() && now.Sub(sight.BlindSince) > blindAfter {
+				fs = append(fs, fmt.Sprintf("region %s has been blind (%s) since %s: its controls do not answer, so failures there have no verdict",
+					p.region, sight.Name, stamp(sight.BlindSince)))
+			}
+		}
+		for _, k := range status.Controls {
+			if !k.FailingAlone.IsZero() && now.Sub(k.FailingAlone) > aloneAfter {
+				fs = append(fs, fmt.Sprintf("control %s has failed alone in region %s since %s: replace it, or the quorum is lost with the next one",
+					k.Target, p.region, stamp(k.FailingAlone)))
+			}
+		}
+	}
+	return fs
+}
+
+// tellFaults logs each fault when it begins and when it is over, until ctx ends.
+func (c *centre) tellFaults(ctx context.Context) error {
+	tick := time.NewTicker(sightEvery)
+	defer tick.Stop()
+	known := map[string]bool{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			c.recheck(ctx)
+			known = c.tellChanges(known, c.faults())
+		}
+	}
+}
+
+// recheck lets regions that are blind find out whether they still are.
+func (c *centre) recheck(ctx context.Context) {
+	s := c.state.Load()
+	if s == nil {
+		return
+	}
+	for _, p := range s.probers {
+		p.eyes.Load().controls.Recheck(ctx)
+	}
+}
+
+// tellChanges logs what is new among the faults and what is over, and returns those there are.
+func (c *centre) tellChanges(known map[string]bool, faults []string) map[string]bool {
+	now := map[string]bool{}
+	for _, f := range faults {
+		now[f] = true
+		if !known[f] {
+			c.log.Error(f)
+		}
+	}
+	for f := range known {
+		if !now[f] {
+			c.log.Info("over: " + f)
+		}
+	}
+	return now
+}

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"syscall"
@@ -150,6 +152,23 @@ func TestHangupWhileStarting(t *testing.T) {
 	})
 	p.answered(l.truth, "shop", 1)
 	p.stop()
+}
+
+// TestStopWhileStarting: to be told to stop before everything runs is no error either.
+func TestStopWhileStarting(t *testing.T) {
+	t.Parallel()
+	l := newPlant(t)
+	dir := t.TempDir()
+	config := writeFile(t, dir, "gaikei.yaml", l.config("here: {}", "shop"))
+	p := launch(t, config, dir+"/data")
+	p.until("has made its folder", func() bool { return isDir(dir + "/data") })
+	p.stop()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	o := runOptions{config: config, data: dir + "/data", listen: "127.0.0.1:0"}
+	if err := serve(ctx, o, streams{out: io.Discard, err: io.Discard}); err != nil {
+		t.Errorf("told to stop before it began: %v, want no error", err)
+	}
 }
 
 func isDir(path string) bool {

@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"strings"
@@ -188,6 +190,7 @@ checks:
 	gone.during(t, 6*time.Second)
 	n.run("ip", "-n", n.near, "link", "set", "cable", "up")
 	back.during(t, 6*time.Second)
+	n.figures(p, map[string]*span{"fine": &fine, "gone": &gone, "all": {from: fine.from, to: back.to}})
 	p.stop()
 
 	for _, want := range []struct {
@@ -222,6 +225,43 @@ checks:
 	}
 }
 
+// figures asks the API what a network that was gone did to the indicators: nothing to those of the targets, and
+// everything to that of the prober.
+func (n *network) figures(p *program, spans map[string]*span) {
+	n.t.Helper()
+	for name, want := range map[string]float64{"fine": 1, "gone": 0} {
+		if got := p.proberRatio("here", spans[name].inner()); got != want {
+			n.t.Errorf("network %s: the prober SLI is %v, want %v", name, got, want)
+		}
+	}
+	for check, want := range map[string]float64{"web": 1, "broken": 0, "closed": 1} {
+		r := p.report(check, "here", spans["all"].inner())
+		if r.Availability.Ratio == nil || *r.Availability.Ratio != want {
+			n.t.Errorf("over a time without network %s has %+v of %+v, want an availability of %v", check, r.Availability, r.Slots, want)
+		}
+		if r.Coverage == nil || *r.Coverage >= 1 {
+			n.t.Errorf("over a time without network %s has all slots covered: %+v", check, r.Slots)
+		}
+	}
+}
+
+// proberRatio is the prober SLI of a region over a window, once it has settled.
+func (p *program) proberRatio(region, window string) float64 {
+	p.t.Helper()
+	var list struct{ Items []sli.ProberReport }
+	p.until("has settled the window of the prober SLI", func() bool {
+		code, body := p.get("/api/v1/probers?region=" + region + "&" + window)
+		if err := json.Unmarshal([]byte(body), &list); code != http.StatusOK || err != nil {
+			p.t.Fatalf("GET /api/v1/probers: %d %v in %s", code, err, body)
+		}
+		return len(list.Items) == 1 && list.Items[0].Settled
+	})
+	if list.Items[0].Ratio == nil {
+		p.t.Fatalf("the prober SLI of %s over %s is undefined", region, window)
+	}
+	return *list.Items[0].Ratio
+}
+
 // A span is a time in which the network was in one state.
 type span struct{ from, to time.Time }
 
@@ -230,6 +270,16 @@ func (s *span) during(t *testing.T, d time.Duration) {
 	s.from = time.Now()
 	wait(t, d)
 	s.to = time.Now()
+}
+
+// inner is the part of a span, as the API's parameters, whose slots outcomes gives.
+func (s *span) inner() string {
+	return between(s.from.Add(time.Second), s.to.Add(-2500*time.Millisecond))
+}
+
+// between writes a window as the API's parameters.
+func between(from, to time.Time) string {
+	return url.Values{"from": {from.UTC().Format(time.RFC3339Nano)}, "to": {to.UTC().Format(time.RFC3339Nano)}}.Encode()
 }
 
 // outcomes gives what the slots well inside the span came to: not those that were still being judged, or begun,

@@ -63,8 +63,17 @@ func newRun(std streams) *cobra.Command {
 	return cmd
 }
 
-// serve is the whole of `gaikei run`, in the order of the data: configuration, probers, queue, store, page.
+// serve is the whole of `gaikei run`. To be told to stop is no error, also while it starts.
 func serve(ctx context.Context, o runOptions, std streams) error {
+	err := serveUntil(ctx, o, std)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// serveUntil serves until ctx ends, in the order of the data: configuration, probers, queue, store, page.
+func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	log := slog.New(slog.NewTextHandler(std.err, nil))
 	// First of all: until it is asked for, a SIGHUP ends a process, also one that is busy starting.
 	hangup := make(chan os.Signal, 1)

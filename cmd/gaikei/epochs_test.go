@@ -165,7 +165,7 @@ func TestStopWhileStarting(t *testing.T) {
 	p.stop()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	o := runOptions{config: config, data: dir + "/data", listen: "127.0.0.1:0"}
+	o := runOptions{config: config, data: dir + "/data", listen: "127.0.0.1:0", maxRunning: 1}
 	if err := serve(ctx, o, streams{out: io.Discard, err: io.Discard}); err != nil {
 		t.Errorf("told to stop before it began: %v, want no error", err)
 	}

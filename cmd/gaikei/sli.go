@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/csv"
-	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -25,52 +23,12 @@ func newSLI(std streams) *cobra.Command {
 		Example: "  gaikei sli --window 28d\n  gaikei sli --check shop --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z -o json\n  gaikei sli --data gaikei-data",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, err := chooseOutput(o.output, writeSLITable, writeSLICSV)
-			if err != nil {
-				return err
-			}
-			q, err := o.query(time.Now())
-			if err != nil {
-				return err
-			}
-			r, err := o.open(cmd.Context(), std)
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			reports, err := r.Reports(cmd.Context(), q)
-			if err != nil {
-				return err
-			}
-			return write(std.out, reports)
+			return answer[sli.Report]{ask: reader.Reports, text: writeSLITable, csv: writeSLICSV}.print(cmd.Context(), &o, std)
 		},
 	}
 	o.flags(cmd)
 	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
 	return cmd
-}
-
-// chooseOutput picks the writer of a format; JSON is the same for every list.
-func chooseOutput[T any](format string, text, table func(io.Writer, []T) error) (func(io.Writer, []T) error, error) {
-	switch format {
-	case "text":
-		return text, nil
-	case "csv":
-		return table, nil
-	case "json":
-		return writeJSON[T], nil
-	}
-	return nil, usage("", "--output %q: want text, json or csv", format)
-}
-
-// writeJSON prints a list as an array; an empty one is [].
-func writeJSON[T any](w io.Writer, list []T) error {
-	if list == nil {
-		list = []T{}
-	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(list)
 }
 
 func writeSLITable(w io.Writer, reports []sli.Report) error {
@@ -187,81 +145,4 @@ func text(s *string) string {
 		return ""
 	}
 	return *s
-}
-
-func newProbers(std streams) *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "probers",
-		Short: "Whether the regions could see",
-		Args:  noArguments,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	cmd.AddCommand(newProbersList(std))
-	return cmd
-}
-
-func newProbersList(std streams) *cobra.Command {
-	var o whereOptions
-	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "The prober SLI of every region: time with a verdict ÷ all due time",
-		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			write, err := chooseOutput(o.output, writeProbersTable, writeProbersCSV)
-			if err != nil {
-				return err
-			}
-			q, err := o.query(time.Now())
-			if err != nil {
-				return err
-			}
-			r, err := o.open(cmd.Context(), std)
-			if err != nil {
-				return err
-			}
-			defer r.Close()
-			reports, err := r.Probers(cmd.Context(), q)
-			if err != nil {
-				return err
-			}
-			return write(std.out, reports)
-		},
-	}
-	o.flags(cmd)
-	return cmd
-}
-
-func writeProbersTable(w io.Writer, reports []sli.ProberReport) error {
-	if len(reports) == 0 {
-		_, err := fmt.Fprintln(w, "No region had anything to probe in this window. "+notYet)
-		return err
-	}
-	first := reports[0]
-	fmt.Fprint(w, heading{first.From, first.To, first.AsOf, first.Settled})
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "REGION\tCHECKS\tPROBER SLI\tSCHEDULED\tINCONCLUSIVE\tMISSED\tNO DATA")
-	for _, r := range reports {
-		fmt.Fprintf(tw, "%s\t%d\t%s\t%d\t%d\t%d\t%d\n", r.Region, r.Checks, sli.FormatRatio(r.Ratio),
-			r.Slots.Scheduled, r.Slots.Inconclusive, r.Slots.Missed, r.Slots.NoData)
-	}
-	return tw.Flush()
-}
-
-func writeProbersCSV(w io.Writer, reports []sli.ProberReport) error {
-	cw := csv.NewWriter(w)
-	rows := [][]string{{"region", "checks", "from", "to", "as_of", "settled", "due_seconds", "verdict_seconds", "ratio", "scheduled", "inconclusive", "missed", "no_data"}}
-	for _, r := range reports {
-		row := []string{
-			r.Region, strconv.Itoa(r.Checks), r.From.Format(time.RFC3339Nano), r.To.Format(time.RFC3339Nano), r.AsOf.Format(time.RFC3339Nano),
-			strconv.FormatBool(r.Settled), number(&r.Seconds.Due), number(&r.Seconds.Verdict), number(r.Ratio),
-		}
-		for _, n := range []int64{r.Slots.Scheduled, r.Slots.Inconclusive, r.Slots.Missed, r.Slots.NoData} {
-			row = append(row, strconv.FormatInt(n, 10))
-		}
-		rows = append(rows, row)
-	}
-	if err := cw.WriteAll(slices.Clip(rows)); err != nil {
-		return fmt.Errorf("write the CSV: %w", err)
-	}
-	return nil
 }

@@ -27,7 +27,6 @@ func ends(e probe.Epoch) bool { return e.Grid == probe.Grid{} }
 // onto leads a course to an epoch, as soon as it can begin from the instant at on (Unix ms). A course that leads there
 // already stays as it is.
 func (c course) onto(e probe.Epoch, at int64) course {
-	c = c.left(at)
 	n := len(c)
 	if n > 0 && sameButFrom(c[n-1], e) {
 		return c
@@ -47,7 +46,6 @@ func (c course) onto(e probe.Epoch, at int64) course {
 
 // over leads a course to its end.
 func (c course) over(at int64) course {
-	c = c.left(at)
 	n := len(c)
 	if n == 0 || ends(c[n-1]) {
 		return c
@@ -56,7 +54,7 @@ func (c course) over(at int64) course {
 	return append(slices.Clone(c), probe.Epoch{Check: last.Check, From: last.Grid.Next(max(at, last.From+1))})
 }
 
-// left is what still matters of a course.
+// left is what still matters of a course at an instant, if all of it has been announced.
 func (c course) left(at int64) course {
 	for len(c) > 1 && c[1].From <= at-lookback.Milliseconds() {
 		c = c[1:]

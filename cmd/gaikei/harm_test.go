@@ -28,19 +28,19 @@ func TestHangingControl(t *testing.T) {
 	defer hung.Close()
 	go acceptAndHang(hung)
 	l.controls += fmt.Sprintf("    - {http: {url: \"http://%s/\"}}\n", hung.Addr())
-	config := l.config("here: {}", "healthy: interval: 500ms") +
+	config := l.config("here: {}", "healthy") +
 		fmt.Sprintf("  - {name: closed, tcp: {address: \"127.0.0.1:%s\"}}\n", freePort(t)) +
 		fmt.Sprintf("  - {name: hung, interval: 2s, timeout: 1200ms, http: {url: \"http://%s/\"}}\n", hung.Addr())
 	dir := t.TempDir()
 	p := start(t, writeFile(t, dir, "gaikei.yaml", config), dir+"/data")
 	in := span{from: time.Now().Add(time.Second)}
-	p.answered(l.truth, "healthy", 24)
+	p.answered(l.truth, "healthy", 12)
 	in.to = time.Now().Add(-5 * time.Second)
 	p.stop()
 
 	healthy := slotsOf(t, dir+"/data", "healthy", "here")
-	wantSteps(t, "healthy", healthy, 500*time.Millisecond)
-	wantUp(t, "healthy", healthy, in, 4)
+	wantSteps(t, "healthy", healthy, time.Second)
+	wantUp(t, "healthy", healthy, in, 2)
 	for id, reason := range map[string]string{"closed": "refused", "hung": "response_timeout"} {
 		wantOnly(t, id, slotsOf(t, dir+"/data", id, "here"), in, sli.Slot{Outcome: sli.Down, Reason: reason})
 	}
@@ -69,7 +69,7 @@ func TestPanic(t *testing.T) {
 	t.Parallel()
 	l := newPlant(t)
 	const dynamite = "127.0.0.9:9"
-	config := l.config("here: {}", "healthy: interval: 500ms") +
+	config := l.config("here: {}", "healthy") +
 		fmt.Sprintf("  - {name: faulty, tcp: {address: %q}}\n", dynamite) +
 		fmt.Sprintf("  - {name: closed, tcp: {address: \"127.0.0.1:%s\"}}\n", freePort(t))
 	config = strings.Replace(config, "  targets:\n", fmt.Sprintf("  targets:\n    - {tcp: {address: %q}}\n", dynamite), 1)
@@ -87,15 +87,15 @@ func TestPanic(t *testing.T) {
 		},
 	})
 	in := span{from: time.Now()}
-	for since := time.Now(); l.truth.between("healthy", since, time.Now()) < 12; {
+	for since := time.Now(); l.truth.between("healthy", since, time.Now()) < 7; {
 		wait(t, 100*time.Millisecond)
 	}
 	in.to = time.Now().Add(-3 * time.Second)
 	r.stop()
 
 	healthy := slotsOf(t, dir+"/data", "healthy", "here")
-	wantSteps(t, "healthy", healthy, 500*time.Millisecond)
-	wantUp(t, "healthy", healthy, in, 4)
+	wantSteps(t, "healthy", healthy, time.Second)
+	wantUp(t, "healthy", healthy, in, 2)
 	wantOnly(t, "faulty", slotsOf(t, dir+"/data", "faulty", "here"), in, sli.Slot{Outcome: sli.Inconclusive, Reason: "internal"})
 	wantOnly(t, "closed", slotsOf(t, dir+"/data", "closed", "here"), in, sli.Slot{Outcome: sli.Down, Reason: "refused"})
 }
@@ -136,7 +136,7 @@ func (r *running) stop() {
 // more evidence than is kept, and not one result less, nor later.
 func TestEvidenceFlood(t *testing.T) {
 	t.Parallel()
-	const flooding = 300
+	const flooding = 150
 	l := newPlant(t)
 	var asked atomic.Int64
 	pages := strings.Repeat("<p>the page of the fault & its \xff friends</p>\n", 200)
@@ -151,14 +151,14 @@ func TestEvidenceFlood(t *testing.T) {
 	}))
 	t.Cleanup(flood.Close)
 	var b strings.Builder
-	b.WriteString(l.config("here: {}", "healthy: interval: 500ms"))
+	b.WriteString(l.config("here: {}", "healthy"))
 	for i := range flooding {
-		fmt.Fprintf(&b, "  - {name: flood%d, interval: 500ms, timeout: 400ms, http: {url: \"%s/%d\"}}\n", i, flood.URL, i)
+		fmt.Fprintf(&b, "  - {name: flood%d, timeout: 800ms, http: {url: \"%s/%d\"}}\n", i, flood.URL, i)
 	}
 	dir := t.TempDir()
 	p := start(t, writeFile(t, dir, "gaikei.yaml", b.String()), dir+"/data")
 	in := span{from: time.Now()}
-	p.answered(l.truth, "healthy", 16)
+	p.answered(l.truth, "healthy", 8)
 	in.to = time.Now()
 	_, metrics := p.get("/metrics")
 	p.stop()
@@ -172,7 +172,7 @@ func TestEvidenceFlood(t *testing.T) {
 			t.Errorf("the metrics lack %q: results were lost", want)
 		}
 	}
-	wantUp(t, "healthy", slotsOf(t, dir+"/data", "healthy", "here"), in, 8)
+	wantUp(t, "healthy", slotsOf(t, dir+"/data", "healthy", "here"), in, 4)
 	for i := range flooding {
 		name := fmt.Sprintf("flood%d", i)
 		for _, s := range slotsOf(t, dir+"/data", name, "here") {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -30,6 +31,10 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(asProgram) != "" {
 		main()
+	}
+	// The tests mostly wait for slots, and not for a processor: as many as there are of those would take minutes.
+	if err := flag.Set("test.parallel", "5"); err != nil {
+		panic(err)
 	}
 	testscript.Main(m, map[string]func(){"gaikei": main})
 }

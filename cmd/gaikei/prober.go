@@ -37,6 +37,7 @@ type prober struct {
 	vouch   *probe.ControlOptions // what the eyes were opened with
 	courses map[string]course     // of each check that is followed or was of late
 	tasks   []schedule.Task       // what the scheduler follows
+	said    bool                  // all of courses is announced; false: some of it may have been announced otherwise
 	settled int64                 // Unix ms: slots up to it have been run, missed, or cannot be told any more
 
 	mu       sync.RWMutex
@@ -129,7 +130,7 @@ func (p *prober) follow(ctx context.Context, checks []*probe.Check, at int64) er
 		err = fmt.Errorf("region %s: announce the plan: %w", p.region, err)
 		return errors.Join(err, p.withdraw(next))
 	}
-	p.courses = next
+	p.courses, p.said = next, true
 	p.adopt(checks, at)
 	tasks, orphans := p.split()
 	set := p.scheduler.Set(tasks)
@@ -149,7 +150,7 @@ func (p *prober) withdrawTo(next map[string]course) {
 	for id, planned := range next {
 		courses[id] = p.courses[id].withdrawn(planned)
 	}
-	p.courses = courses
+	p.courses, p.said = courses, false
 }
 
 // announcement is what there is to say of all courses. It includes what was said before, which does no harm.
@@ -164,17 +165,24 @@ func announcement(courses map[string]course) []probe.Epoch {
 // transition leads the course of every check to what is wanted of it.
 func (p *prober) transition(checks []*probe.Check, at int64) map[string]course {
 	next := make(map[string]course, len(checks))
-	for _, c := range checks {
-		if c.Enabled {
-			next[c.ID] = p.courses[c.ID].onto(p.epochOf(c), at)
+	for id, c := range p.courses {
+		if p.said {
+			c = c.left(at)
+		}
+		if len(c) > 0 {
+			next[id] = c
 		}
 	}
-	for id, old := range p.courses {
-		if _, stays := next[id]; stays {
-			continue
+	wanted := make(map[string]bool, len(checks))
+	for _, c := range checks {
+		if c.Enabled {
+			wanted[c.ID] = true
+			next[c.ID] = next[c.ID].onto(p.epochOf(c), at)
 		}
-		if c := old.over(at); len(c) > 0 {
-			next[id] = c
+	}
+	for id, c := range next {
+		if !wanted[id] {
+			next[id] = c.over(at)
 		}
 	}
 	return next

@@ -30,7 +30,7 @@ func followedSince(from int64, checks ...*probe.Check) *prober {
 
 // move makes the prober follow checks from an instant on, but for what leaves the process.
 func (p *prober) move(at int64, checks ...*probe.Check) {
-	p.courses = p.transition(checks, at)
+	p.courses, p.said = p.transition(checks, at), true
 	p.adopt(checks, at)
 }
 
@@ -194,7 +194,7 @@ func TestAnnouncedIsFollowed(t *testing.T) {
 				continue
 			}
 			say(next)
-			p.courses = next
+			p.courses, p.said = next, true
 			tasks = next["shop"].tasks()
 		}
 		say(p.courses)

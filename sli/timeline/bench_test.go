@@ -102,6 +102,71 @@ func BenchmarkReport(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/8640, "ns/slot")
 }
 
+// fillMonth makes 28 days of slots at 10 s of a number of checks, all alike, and returns the window they fill but
+// for half a day at either end.
+func fillMonth(tb testing.TB, s *Store, checks int) sli.Query {
+	tb.Helper()
+	const days = 28
+	day := fullDay(rand.New(rand.NewPCG(1, 2)), s.probers.id("p"), 10_000)
+	var b probe.Batch
+	for i := range checks {
+		b.Epochs = append(b.Epochs, probe.Epoch{
+			Check: fmt.Sprintf("check-%d", i), From: day.entries[0].at, Grid: probe.Grid{Interval: 10_000, Offset: 25},
+			Budget: time.Second, Under: time.Second, Expected: true,
+		})
+	}
+	m := message(tb, "p", b)
+	m.Received = time.UnixMilli(day20000 * dayMillis)
+	ingest(tb, s, m)
+	for n := range int64(days + 1) {
+		var fs []folding
+		for i := range checks {
+			t := s.timelines[sli.Series{Check: fmt.Sprintf("check-%d", i), Region: "tokyo"}]
+			fs = append(fs, folding{t: t, id: t.id, days: map[int64]slots{day20000 + n: day}})
+		}
+		putDays(tb, s, fs)
+		for i := range day.entries {
+			day.entries[i].at += dayMillis
+		}
+	}
+	from := time.UnixMilli(day20000 * dayMillis).Add(12 * time.Hour)
+	return sli.Query{From: from, To: from.AddDate(0, 0, days)}
+}
+
+// putDays folds one day of each series.
+func putDays(tb testing.TB, s *Store, fs []folding) {
+	tb.Helper()
+	err := s.db.transact(tb.Context(), func(tx *transaction) error {
+		for i := range fs {
+			if err := s.foldOne(tx, &fs[i]); err != nil {
+				return err
+			}
+			fs[i].t.id = fs[i].id
+		}
+		return nil
+	})
+	if err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// BenchmarkMonth reports on 28 days at 10 s that begin and end within a day, as a window up to now does.
+func BenchmarkMonth(b *testing.B) {
+	for _, checks := range []int{1, 1000} {
+		b.Run(fmt.Sprintf("checks=%d", checks), func(b *testing.B) {
+			s := openStore(b, b.TempDir(), &clock{time.UnixMilli((day20000 + 30) * dayMillis)})
+			defer s.Close()
+			q := fillMonth(b, s, checks)
+			for b.Loop() {
+				if _, err := s.Reports(b.Context(), q); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Milliseconds())/float64(b.N), "ms/report")
+		})
+	}
+}
+
 // BenchmarkBlock encodes and decodes a day at 10 s.
 func BenchmarkBlock(b *testing.B) {
 	c := newTestCodec(b)

@@ -15,11 +15,15 @@ import (
 //go:embed schema.sql
 var schemaSQL string
 
+//go:embed schema2.sql
+var schema2SQL string
+
 //go:embed queries.sql
 var queriesSQL string
 
-// schemaVersion is the version of schema.sql. A later version adds a file of its own that migrates from this one.
-const schemaVersion = 1
+// schemaVersion is the version of the newest schema file. Each migrates from the version before, the first one from
+// nothing; a later version adds a file of its own.
+const schemaVersion = 2
 
 // databaseName is the database's file in the folder.
 const databaseName = "gaikei.db"
@@ -116,8 +120,10 @@ func (db *database) migrate(ctx context.Context) error {
 		return fmt.Errorf("%w: got version %d, want at most %d: use a newer program", ErrSchema, v, schemaVersion)
 	}
 	return db.transact(ctx, func(tx *transaction) error {
-		if _, err := tx.ExecContext(ctx, schemaSQL); err != nil {
-			return fmt.Errorf("create the schema: %w", err)
+		for i, schema := range []string{schemaSQL, schema2SQL}[v:] {
+			if _, err := tx.ExecContext(ctx, schema); err != nil {
+				return fmt.Errorf("bring the schema to version %d: %w", v+int64(i)+1, err)
+			}
 		}
 		return tx.exec("set meta", "schema_version", schemaVersion)
 	})

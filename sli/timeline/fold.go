@@ -116,6 +116,9 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 		if err := tx.exec("put block", f.id, day, s.codec.encode(day, all)); err != nil {
 			return err
 		}
+		if err := s.summarise(tx, f, day, all); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -40,6 +40,12 @@ INSERT INTO block (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, d
 -- name: forget blocks
 DELETE FROM block WHERE day < $1;
 
+-- name: summaries
+SELECT day, data FROM summary WHERE series = $1 AND day >= $2 AND day < $3 ORDER BY day;
+
+-- name: put summary
+INSERT INTO summary (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
+
 -- name: put epoch
 INSERT INTO epoch (check_id, region, prober, start, announced, period, phase, budget, under, of_what, expected)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)

@@ -27,6 +27,11 @@ func (s *Store) Reports(ctx context.Context, q sli.Query) ([]sli.Report, error) 
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
+	return s.reportAll(w, all), nil
+}
+
+// reportAll reports on every check of which all has series.
+func (s *Store) reportAll(w sli.Window, all []counted) []sli.Report {
 	weights := s.weightsNow()
 	reports := []sli.Report{}
 	for len(all) > 0 {
@@ -37,7 +42,7 @@ func (s *Store) Reports(ctx context.Context, q sli.Query) ([]sli.Report, error) 
 		reports = append(reports, reportsOf(w, all[:n], weights)...)
 		all = all[n:]
 	}
-	return reports, nil
+	return reports
 }
 
 // reportsOf reports on the regions of one check.
@@ -117,8 +122,7 @@ func (s *Store) count1(ctx context.Context, w sli.Window, cs []counted) error {
 		return err
 	}
 	for i := range cs {
-		cs[i].tally.AddAll(s.slots(ctx, cs[i].view, w.From, w.To, &err), spans)
-		if err != nil {
+		if cs[i].tally, err = s.tally(ctx, cs[i].view, w, spans); err != nil {
 			return err
 		}
 		cs[i].tail = slots{}

@@ -1,0 +1,186 @@
+package timeline
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"maps"
+	"slices"
+	"sort"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// A summary is the tally of a day's due slots without any maintenance. It spares reports the slots of whole days
+// and never changes what they say: it is taken only if its seal fits, which is the first bytes of SHA-256 over the
+// tally and its grounds, all that it follows from but the block. That the block is still the same is the
+// database's word: changing one takes its summary away.
+//
+//	seal   8 bytes
+//	tally  see (*sli.Tally).AppendBinary
+const sealSize = 8
+
+// summaryVersion is part of every seal. A new one makes all summaries void, as is needed when what a block says of
+// a slot is to be understood in another way.
+const summaryVersion = 1
+
+// grounds are what the tally of a day follows from besides its block: the slots that are due, and the grids of the
+// probers, since they decide which slots a gap is about.
+type grounds struct {
+	due      []sli.Segment
+	probers  []string // ascending
+	followed [][]sli.Segment
+}
+
+func groundsOf(epochs []epoch, due []sli.Segment) grounds {
+	names := map[string]bool{}
+	for _, e := range epochs {
+		names[e.prober] = true
+	}
+	g := grounds{due: due, probers: slices.Sorted(maps.Keys(names))}
+	for _, p := range g.probers {
+		g.followed = append(g.followed, followed(epochs, p))
+	}
+	return g
+}
+
+// append writes down all that concerns a day, and nothing that does not: what comes to be known of other days
+// must not make its summary void.
+func (g *grounds) append(b []byte, day int64) []byte {
+	b = appendSegments(append(b, summaryVersion, blockVersion), g.due, day)
+	for i, p := range g.probers {
+		if overlaps(g.followed[i], day*dayMillis, (day+1)*dayMillis) {
+			b = append(binary.AppendUvarint(append(b, 1), uint64(len(p))), p...)
+			b = appendSegments(b, g.followed[i], day)
+		}
+	}
+	return append(b, 0)
+}
+
+// appendSegments writes down the segments cut to a day: a 1 before each and a 0 after the last, so that no two lists
+// read the same.
+func appendSegments(b []byte, segs []sli.Segment, day int64) []byte {
+	start, end := day*dayMillis, (day+1)*dayMillis
+	for i, s := range segs {
+		if s.From >= end || s.To <= start {
+			continue
+		}
+		// The cell of the last slot may reach into the next day. What happens after it is of no concern.
+		to := s.To
+		if last := lastDue(segs[i:i+1], end, 1); to-last > s.Interval {
+			to = last + s.Interval
+		}
+		b = append(b, 1)
+		for _, x := range []int64{max(s.From, start), to, s.Interval, s.Offset} {
+			b = binary.AppendVarint(b, x)
+		}
+	}
+	return append(b, 0)
+}
+
+func (g *grounds) seal(day int64, tally []byte) []byte {
+	sum := sha256.Sum256(append(g.append(make([]byte, 0, 512), day), tally...))
+	return sum[:sealSize]
+}
+
+// open reads the summary of a day into t, and reports whether it is one and is about these grounds.
+func (g *grounds) open(day int64, data []byte, t *sli.Tally) bool {
+	if len(data) < sealSize || !bytes.Equal(data[:sealSize], g.seal(day, data[sealSize:])) {
+		return false
+	}
+	return t.UnmarshalBinary(data[sealSize:]) == nil
+}
+
+// summarise stores the summary of a day whose block was just put, unless it would be for nothing:
+// the block of a day that goes on is put a hundred times, and no report is about the whole day yet.
+func (s *Store) summarise(tx *transaction, f *folding, day int64, block slots) error {
+	if !s.complete(f.t, day, block) {
+		return nil
+	}
+	var t sli.Tally
+	w := walker{
+		view: view{Series: f.t.Series, epochs: f.t.epochs, due: f.t.due}, joiner: *s.joiner(f.t),
+		at: day * dayMillis, to: (day + 1) * dayMillis,
+		yield: func(x sli.Slot) bool { t.Add(x, nil); return true },
+	}
+	w.span(w.to, block)
+	tally, err := t.AppendBinary(nil)
+	if err != nil {
+		return err
+	}
+	g := groundsOf(f.t.epochs, f.t.due)
+	return tx.exec("put summary", f.id, day, append(g.seal(day, tally), tally...))
+}
+
+// complete reports whether little is to be expected of a day: it is over, or its last due slot is there.
+func (s *Store) complete(t *timeline, day int64, block slots) bool {
+	end := (day + 1) * dayMillis
+	if s.o.Now().UnixMilli() >= end {
+		return true
+	}
+	n := len(block.entries)
+	return n > 0 && block.entries[n-1].at >= lastDue(t.due, end, 1)
+}
+
+// tally counts the due slots of a window: of whole days from their summaries where it can be, of the rest one by one.
+func (s *Store) tally(ctx context.Context, v view, w sli.Window, spans []sli.Span) (sli.Tally, error) {
+	var t sli.Tally
+	days, err := s.summaries(ctx, v, w, func(day int64) bool { return v.still(day) && !touched(spans, day) }, &t)
+	if err != nil {
+		return t, err
+	}
+	from := w.From
+	for _, day := range append(days, dayOf(w.To)+1) {
+		to := min(day*dayMillis, w.To)
+		if from < to {
+			t.AddAll(s.slots(ctx, v, from, to, &err), spans)
+		}
+		if err != nil {
+			return t, err
+		}
+		from = (day + 1) * dayMillis
+	}
+	return t, nil
+}
+
+// summaries adds to t what the summaries of whole days in the window say, of the days that may be taken, and returns
+// these days in order.
+func (s *Store) summaries(ctx context.Context, v view, w sli.Window, may func(day int64) bool, t *sli.Tally) ([]int64, error) {
+	first, end := dayOf(w.From+dayMillis-1), dayOf(w.To)
+	if first >= end || v.id == 0 {
+		return nil, nil
+	}
+	g := groundsOf(v.epochs, v.due)
+	var days []int64
+	err := s.db.each(ctx, s.db.read, "summaries", []any{v.id, first, end}, func(scan func(...any) error) error {
+		var day int64
+		var data sql.RawBytes
+		if err := scan(&day, &data); err != nil {
+			return err
+		}
+		var one sli.Tally
+		if may(day) && g.open(day, data, &one) {
+			t.Merge(&one)
+			days = append(days, day)
+		}
+		return nil
+	})
+	return days, err
+}
+
+// still reports whether nothing of a day is in memory, so that its block says everything.
+func (v *view) still(day int64) bool {
+	from, to := day*dayMillis, (day+1)*dayMillis
+	i := sort.Search(len(v.tail.entries), func(i int) bool { return v.tail.entries[i].at >= from })
+	if i < len(v.tail.entries) && v.tail.entries[i].at < to {
+		return false
+	}
+	return !slices.ContainsFunc(v.tail.gaps, func(g gap) bool { return g.from < to && g.to > from })
+}
+
+func touched(spans []sli.Span, day int64) bool {
+	from, to := day*dayMillis, (day+1)*dayMillis
+	return slices.ContainsFunc(spans, func(s sli.Span) bool { return s.From < to && s.To > from })
+}

@@ -150,7 +150,8 @@ func putDays(tb testing.TB, s *Store, fs []folding) {
 	}
 }
 
-// BenchmarkMonth reports on 28 days at 10 s that begin and end within a day, as a window up to now does.
+// BenchmarkMonth reports on 28 days at 10 s that begin and end within a day, as a window up to now does. From slots
+// alone, on two cores, one check took 13 ms and 1,000 took 6.5 s.
 func BenchmarkMonth(b *testing.B) {
 	for _, checks := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("checks=%d", checks), func(b *testing.B) {

@@ -158,7 +158,7 @@ func (s *tally) compare(t *testing.T, name string, slots []sli.Slot, truth *acce
 // nearKill reports whether a slot was in the last batch before a kill: about a second, and its own second.
 func nearKill(at time.Time, killed []time.Time) bool {
 	for _, k := range killed {
-		if d := k.Sub(at); d >= -time.Second && d < 3*time.Second {
+		if d := k.Sub(at); d >= -time.Second && d < 2*time.Second {
 			return true
 		}
 	}

@@ -40,12 +40,11 @@ func (i Index) Seconds() float64 {
 	return x
 }
 
-// latencies are those of the slots that were expected reachable and have a verdict: a histogram over the
-// index, weighed by cells, of the up ones, and how much was down.
+// latencies are those of the slots that were expected reachable and have a verdict: a histogram of the up ones,
+// weighed by cells in ms, and how much was down.
 type latencies struct {
-	base         Index   // the index of bins[0]
-	bins         []int64 // ms
-	up, down     int64   // slots
+	Histogram
+	up, down     int64 // slots
 	upMS, downMS int64
 	underUp      int64 // ms of up slots under their threshold
 }
@@ -65,27 +64,7 @@ func (l *latencies) add(s *Slot) {
 	if s.Under {
 		l.underUp += s.Cell
 	}
-	l.cover(s.Latency, s.Latency)
-	l.bins[int(s.Latency)-int(l.base)] += s.Cell
-}
-
-// cover makes room for the bins lo to hi.
-func (l *latencies) cover(lo, hi Index) {
-	const slack = 16 // latencies drift: do not grow by one bin a time
-	first, last := int(lo), int(hi)
-	if len(l.bins) > 0 {
-		base, top := int(l.base), int(l.base)+len(l.bins)-1
-		if first >= base && last <= top {
-			return
-		}
-		first, last = min(first, base), max(last, top)
-	}
-	first = max(first-slack, int(NoLatency))
-	grown := make([]int64, last+slack-first+1)
-	if len(l.bins) > 0 {
-		copy(grown[int(l.base)-first:], l.bins)
-	}
-	l.base, l.bins = Index(first), grown
+	l.Add(s.Latency, s.Cell)
 }
 
 func (l *latencies) merge(o *latencies) {
@@ -94,23 +73,7 @@ func (l *latencies) merge(o *latencies) {
 	l.upMS += o.upMS
 	l.downMS += o.downMS
 	l.underUp += o.underUp
-	if len(o.bins) == 0 {
-		return
-	}
-	l.cover(o.base, Index(min(int(o.base)+len(o.bins)-1, math.MaxInt16)))
-	for i, ms := range o.bins {
-		if ms != 0 {
-			l.bins[int(o.base)-int(l.base)+i] += ms
-		}
-	}
-}
-
-// at returns the ms of up slots at an index.
-func (l *latencies) at(i int) int64 {
-	if i < int(l.base) || i >= int(l.base)+len(l.bins) {
-		return 0
-	}
-	return l.bins[i-int(l.base)]
+	l.Merge(&o.Histogram)
 }
 
 // MarshalJSON writes a plain number, or the string "+Inf", which JSON has no number for.

@@ -56,18 +56,6 @@ func (t *Tally) counters(f func(*int64)) {
 	}
 }
 
-// trimmed returns the bins without the empty ones at either end, and the index of the first.
-func (l *latencies) trimmed() (Index, []int64) {
-	first, end := 0, len(l.bins)
-	for first < end && l.bins[first] == 0 {
-		first++
-	}
-	for first < end && l.bins[end-1] == 0 {
-		end--
-	}
-	return l.base + Index(first), l.bins[first:end]
-}
-
 // divisor returns the greatest common divisor, which is a cell as long as all cells are equal; 1 of nothing.
 func divisor(bins []int64) int64 {
 	d := int64(0)

@@ -82,6 +82,25 @@ func TestOneNumber(t *testing.T) {
 			t.Errorf("CSV row %d: availability %v (%v), want %v", i+1, got, err, *r.Availability.Ratio)
 		}
 	}
+	phases := func(how ...string) []sli.PhaseReport {
+		t.Helper()
+		code, out, errs := gaikei(t, append([]string{"phases", "--from", from.Format(time.RFC3339Nano), "--to", to.Format(time.RFC3339Nano), "-o", "json"}, how...)...)
+		var got []sli.PhaseReport
+		if err := json.Unmarshal([]byte(out), &got); err != nil || code != exitFine || len(got) != 2 {
+			t.Fatalf("gaikei phases: exit code %d, error %v, %d reports, want one of each region: %s", code, err, len(got), errs)
+		}
+		return got
+	}
+	running := phases("--server", "http://"+p.listen)
+	if n := running[0].Phases[0]; n.Phase != "connect" || n.Count < want[0].Slots.Good {
+		t.Errorf("phases: got first %+v, want the %d connects of up slots in the window, and the others of the hour", n, want[0].Slots.Good)
+	}
 	p.stop()
 	same("files", ask("--data", data, "-o", "json"))
+	for i, r := range phases("--data", data) {
+		// What came in between belongs to the hour too.
+		if r.Phases[0].Count < running[i].Phases[0].Count || r.From != running[i].From {
+			t.Errorf("phases from the files: got %+v, want at least what the server said: %+v", r, running[i])
+		}
+	}
 }

@@ -28,6 +28,7 @@ const defaultServer = "http://127.0.0.1:8080"
 type reader interface {
 	Reports(ctx context.Context, q sli.Query) ([]sli.Report, error)
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
+	Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error)
 	Close() error
 }
 
@@ -133,6 +134,10 @@ func (r *serverReader) Reports(ctx context.Context, q sli.Query) ([]sli.Report, 
 
 func (r *serverReader) Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error) {
 	return getItems[sli.ProberReport](ctx, r, "api/v1/probers", q)
+}
+
+func (r *serverReader) Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error) {
+	return getItems[sli.PhaseReport](ctx, r, "api/v1/phases", q)
 }
 
 func (r *serverReader) Close() error {

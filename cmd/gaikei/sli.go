@@ -89,6 +89,9 @@ func fastText(r sli.Report) string {
 	return sli.FormatRatio(r.Latency.Ratio) + " < " + sli.FormatSeconds((*sli.Value)(r.Latency.UnderSeconds))
 }
 
+// quantileKeys are the quantiles of a report, in order.
+var quantileKeys = [...]string{"0.5", "0.9", "0.95", "0.99"}
+
 // sliColumns are the columns of the CSV; names as in the JSON.
 var sliColumns = []string{
 	"check", "region", "combine", "from", "to", "as_of", "settled",
@@ -126,7 +129,7 @@ func sliRow(r sli.Report) []string {
 	a := r.Availability
 	row = append(row, number(a.Ratio), number(a.Low), number(a.High), number(a.IfUndecidedBad), number(a.IfUndecidedGood), number(r.Coverage))
 	row = append(row, number(r.Latency.UnderSeconds), number(r.Latency.Ratio), strconv.FormatInt(r.Latency.Count, 10))
-	for _, q := range []string{"0.5", "0.9", "0.95", "0.99"} {
+	for _, q := range quantileKeys {
 		row = append(row, number((*float64)(r.Latency.Quantiles[q])))
 	}
 	return row

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -37,7 +38,7 @@ func fillDay(tb testing.TB, s *Store, checks int, interval int64) int {
 			for len(es) > 0 && es[0].at < received.UnixMilli() {
 				b.Results = append(b.Results, probe.Result{
 					Check: grids[i].Check, Slot: es[0].at, Outcome: probe.Up, Latency: es[0].rec.latency,
-					Under: es[0].rec.under, Attempts: 1, Phases: noPhases(),
+					Under: es[0].rec.under, Attempts: 1, Phases: somePhases(r),
 				})
 				es = es[1:]
 				n++
@@ -59,6 +60,27 @@ func fillDay(tb testing.TB, s *Store, checks int, interval int64) int {
 	return n
 }
 
+// somePhases are those of an HTTP probe over TLS, each spread by 10 %.
+func somePhases(r *rand.Rand) [probe.NumPhases]probe.LatencyIndex {
+	ps := noPhases()
+	for p, ms := range map[probe.Phase]float64{probe.PhaseResolve: 2, probe.PhaseConnect: 20, probe.PhaseTLS: 30, probe.PhaseWait: 45, probe.PhaseRead: 3} {
+		ps[p] = probe.IndexOf(time.Duration(ms * math.Exp(0.1*r.NormFloat64()) * float64(time.Millisecond)))
+	}
+	return ps
+}
+
+// tableSize is what a table and its indexes take of the file.
+func tableSize(tb testing.TB, s *Store, table string) int64 {
+	tb.Helper()
+	var n int64
+	err := s.db.read.QueryRowContext(tb.Context(),
+		"SELECT SUM(pgsize) FROM dbstat WHERE name IN (SELECT name FROM sqlite_master WHERE tbl_name = $1)", table).Scan(&n)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return n
+}
+
 // fileSize is the size of the database in the folder after a checkpoint, free pages included.
 func fileSize(tb testing.TB, s *Store) int64 {
 	tb.Helper()
@@ -72,14 +94,17 @@ func fileSize(tb testing.TB, s *Store) int64 {
 	return i.Size()
 }
 
-// BenchmarkDiskPerSlot tells how much of the disk a slot takes after a day was taken in and folded.
+// BenchmarkDiskPerSlot tells how much of the disk a slot takes after a day was taken in and folded, and apart from
+// that what the histograms of its phases take.
 func BenchmarkDiskPerSlot(b *testing.B) {
 	for _, interval := range []int64{10_000, 60_000} {
 		b.Run(fmt.Sprintf("interval=%ds", interval/1000), func(b *testing.B) {
 			for b.Loop() {
 				s := openStore(b, b.TempDir(), &clock{time.UnixMilli((day20000 + 1) * dayMillis)})
 				n := fillDay(b, s, 200, interval)
-				b.ReportMetric(float64(fileSize(b, s))/float64(n), "B/slot")
+				phases := tableSize(b, s, "phases")
+				b.ReportMetric(float64(fileSize(b, s)-phases)/float64(n), "B/slot")
+				b.ReportMetric(float64(phases)/float64(n), "phases-B/slot")
 				if err := s.Close(); err != nil {
 					b.Fatal(err)
 				}

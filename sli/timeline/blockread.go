@@ -126,13 +126,13 @@ func (r *blockReader) prober(part string) proberID {
 // readRuns gives every slot its instant.
 func (r *blockReader) readRuns() {
 	end := int64(0)
-	for range r.number("runs", int64(len(r.b))) {
+	for i := range r.number("runs", int64(len(r.b))) {
 		first := end + r.number("run start", dayMillis)
 		step := r.number("run step", dayMillis)
 		count := r.number("run length", maxEntries)
 		switch {
 		case r.err != nil:
-		case count == 0, count > 1 && step == 0, len(r.entries) > 0 && first == end:
+		case count == 0, count > 1 && step == 0, i > 0 && first == end:
 			r.fail("run", "start %d, step %d, length %d: its slots are not ascending", first, step, count)
 		case first+step*(count-1) >= dayMillis:
 			r.fail("run", "start %d, step %d, length %d: it ends after the day", first, step, count)

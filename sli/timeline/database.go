@@ -18,12 +18,15 @@ var schemaSQL string
 //go:embed schema2.sql
 var schema2SQL string
 
+//go:embed schema3.sql
+var schema3SQL string
+
 //go:embed queries.sql
 var queriesSQL string
 
 // schemaVersion is the version of the newest schema file. Each migrates from the version before, the first one from
 // nothing; a later version adds a file of its own.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // databaseName is the database's file in the folder.
 const databaseName = "gaikei.db"
@@ -120,7 +123,7 @@ func (db *database) migrate(ctx context.Context) error {
 		return fmt.Errorf("%w: got version %d, want at most %d: use a newer program", ErrSchema, v, schemaVersion)
 	}
 	return db.transact(ctx, func(tx *transaction) error {
-		for i, schema := range []string{schemaSQL, schema2SQL}[v:] {
+		for i, schema := range []string{schemaSQL, schema2SQL, schema3SQL}[v:] {
 			if _, err := tx.ExecContext(ctx, schema); err != nil {
 				return fmt.Errorf("bring the schema to version %d: %w", v+int64(i)+1, err)
 			}

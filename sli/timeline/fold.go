@@ -14,9 +14,10 @@ import (
 
 // folding is what a fold takes of one series.
 type folding struct {
-	t    *timeline
-	days map[int64]slots
-	id   int64 // in table series, given by the transaction
+	t     *timeline
+	days  map[int64]slots
+	looks map[int64][]look // by day too
+	id    int64            // in table series, given by the transaction
 }
 
 // everything picks every series for a fold.
@@ -43,7 +44,7 @@ func (s *Store) fold(ctx context.Context, pick func(*timeline) bool) error {
 		switch {
 		case !t.dirty():
 		case pick(t):
-			fs = append(fs, folding{t: t, days: s.byDay(t), id: t.id})
+			fs = append(fs, folding{t: t, days: s.byDay(t), looks: looksByDay(t.looks), id: t.id})
 		default:
 			needed = min(needed, t.since)
 		}
@@ -65,7 +66,7 @@ func (s *Store) fold(ctx context.Context, pick func(*timeline) bool) error {
 	defer s.mu.Unlock()
 	for _, f := range fs {
 		s.unfolded -= len(f.t.tail) + len(f.t.gaps)
-		f.t.id, f.t.tail, f.t.gaps, f.t.since = f.id, nil, nil, 0
+		f.t.id, f.t.tail, f.t.gaps, f.t.looks, f.t.since = f.id, nil, nil, nil, 0
 	}
 	return nil
 }
@@ -119,6 +120,9 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 		if err := s.summarise(tx, f, day, all); err != nil {
 			return err
 		}
+		if err := s.foldPhases(tx, f, day); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -135,16 +139,54 @@ func (s *Store) readBlock(tx *transaction, series, day int64) (slots, error) {
 	}
 	old, err := s.codec.decode(day, data)
 	if err != nil {
-		return slots{}, s.setAside(tx, [2]int64{series, day}, data, err)
+		return slots{}, s.setAside(tx, damage{"block", series, day, data, err})
 	}
 	return old, nil
 }
 
-// setAside keeps a damaged block among what was rejected, so that what comes after it still finds a place.
-func (s *Store) setAside(tx *transaction, key [2]int64, data []byte, cause error) error {
-	s.o.Logger.Error("a block is damaged and was put aside; its slots are lost", "series", key[0], "day", key[1], "error", cause)
-	detail := fmt.Sprintf("series %d, day %d: %v", key[0], key[1], cause)
-	return tx.exec("put rejected", s.o.Now().UnixNano(), "", "", "damaged_block", clean(detail), data)
+// foldPhases counts the looks of a day.
+func (s *Store) foldPhases(tx *transaction, f *folding, day int64) error {
+	if len(f.looks[day]) == 0 {
+		return nil
+	}
+	d, err := s.readPhases(tx, f.id, day)
+	if err != nil {
+		return err
+	}
+	d.take(f.looks[day])
+	return tx.exec("put phases", f.id, day, s.codec.encodePhases(day, d))
+}
+
+// readPhases returns what is stored of a day's phases.
+func (s *Store) readPhases(tx *transaction, series, day int64) (*phases, error) {
+	var data []byte
+	err := tx.one("day phases", []any{series, day}, &data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return new(phases), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.codec.decodePhases(day, data)
+	if err != nil {
+		return new(phases), s.setAside(tx, damage{"phases", series, day, data, err})
+	}
+	return d, nil
+}
+
+// damage is a row that cannot be read.
+type damage struct {
+	what        string // "block", "phases"
+	series, day int64
+	data        []byte
+	cause       error
+}
+
+// setAside keeps a damaged row among what was rejected, so that what comes after it still finds a place.
+func (s *Store) setAside(tx *transaction, d damage) error {
+	s.o.Logger.Error("a row is damaged and was put aside; what was in it is lost", "table", d.what, "series", d.series, "day", d.day, "error", d.cause)
+	detail := fmt.Sprintf("%s of series %d, day %d: %v", d.what, d.series, d.day, d.cause)
+	return tx.exec("put rejected", s.o.Now().UnixNano(), "", "", "damaged_"+d.what, clean(detail), d.data)
 }
 
 func compareSeries(a, b sli.Series) int {

@@ -233,6 +233,9 @@ func (s *Store) apply(in *incoming, seen func(t *timeline, e entry, was record))
 		before := len(t.tail)
 		e := entry{r.Slot, recordOf(r, p)}
 		was := t.put(s.joiner(t), e)
+		if was.outcome == 0 || was.prober != p { // else it comes again
+			t.looks = append(t.looks, lookOf(r, p))
+		}
 		s.unfolded += len(t.tail) - before
 		t.mark(in.seq)
 		seen(t, e, was)

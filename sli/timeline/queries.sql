@@ -46,6 +46,18 @@ SELECT day, data FROM summary WHERE series = $1 AND day >= $2 AND day < $3 ORDER
 -- name: put summary
 INSERT INTO summary (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
 
+-- name: day phases
+SELECT data FROM phases WHERE series = $1 AND day = $2;
+
+-- name: phases
+SELECT day, data FROM phases WHERE series = $1 AND day >= $2 AND day <= $3 ORDER BY day;
+
+-- name: put phases
+INSERT INTO phases (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
+
+-- name: forget phases
+DELETE FROM phases WHERE day < $1;
+
 -- name: put epoch
 INSERT INTO epoch (check_id, region, prober, start, announced, period, phase, budget, under, of_what, expected)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)

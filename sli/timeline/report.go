@@ -160,16 +160,26 @@ func (s *Store) budget(now time.Time) time.Duration {
 
 // counted takes views of the series that the query asks for and that have epochs in the window.
 func (s *Store) counted(q sli.Query, w sli.Window) []counted {
-	asked := func(names []string, name string) bool { return len(names) == 0 || slices.Contains(names, name) }
 	var all []counted
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	for _, t := range s.chosen(q, w) {
+		all = append(all, counted{view: s.view(t, w.From, w.To)})
+	}
+	return all
+}
+
+// chosen returns the timelines that the query asks for and that have epochs in the window, by check and region.
+// Under mu.
+func (s *Store) chosen(q sli.Query, w sli.Window) []*timeline {
+	asked := func(names []string, name string) bool { return len(names) == 0 || slices.Contains(names, name) }
+	var all []*timeline
 	for _, t := range s.timelines {
 		if asked(q.Checks, t.Check) && asked(q.Regions, t.Region) && overlaps(t.due, w.From, max(w.To, w.From+1)) {
-			all = append(all, counted{view: s.view(t, w.From, w.To)})
+			all = append(all, t)
 		}
 	}
-	slices.SortFunc(all, func(a, b counted) int { return compareSeries(a.Series, b.Series) })
+	slices.SortFunc(all, func(a, b *timeline) int { return compareSeries(a.Series, b.Series) })
 	return all
 }
 

@@ -72,7 +72,7 @@ CREATE TABLE rejected (
 	received BIGINT NOT NULL, -- Unix nanoseconds
 	region   TEXT NOT NULL,
 	prober   TEXT NOT NULL,
-	reason   TEXT NOT NULL,   -- malformed, off_subject, too_old, future, damaged_block
+	reason   TEXT NOT NULL,   -- malformed, off_subject, too_old, future, damaged_block, damaged_phases
 	detail   TEXT NOT NULL,   -- for people
 	head     BLOB NOT NULL    -- the first bytes of the message; all of a block
 );

@@ -47,7 +47,20 @@ func answer(f func(r *http.Request) (any, error)) http.HandlerFunc {
 }
 
 func (s *server) apiSLI(r *http.Request) (any, error) {
-	v, err := values(r, append([]parameter{{"check", true}, {"region", true}}, windowParameters...)...)
+	return figuresFor(s, r, s.Source.Reports, parameter{"check", true}, parameter{"region", true})
+}
+
+func (s *server) apiPhases(r *http.Request) (any, error) {
+	return figuresFor(s, r, s.Source.Phases, parameter{"check", true}, parameter{"region", true})
+}
+
+func (s *server) apiProbers(r *http.Request) (any, error) {
+	return figuresFor(s, r, s.Source.Probers, parameter{"region", true})
+}
+
+// figuresFor asks a question about a window, restricted by these parameters.
+func figuresFor[T any](s *server, r *http.Request, ask func(context.Context, sli.Query) ([]T, error), by ...parameter) (any, error) {
+	v, err := values(r, append(by, windowParameters...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -58,26 +71,7 @@ func (s *server) apiSLI(r *http.Request) (any, error) {
 	if err := s.knownNames(r.Context(), q.Checks, q.Regions); err != nil {
 		return nil, err
 	}
-	reports, err := s.Source.Reports(r.Context(), q)
-	if err != nil {
-		return nil, err
-	}
-	return listOf(reports), nil
-}
-
-func (s *server) apiProbers(r *http.Request) (any, error) {
-	v, err := values(r, append([]parameter{{"region", true}}, windowParameters...)...)
-	if err != nil {
-		return nil, err
-	}
-	q, err := s.query(v)
-	if err != nil {
-		return nil, err
-	}
-	if err := s.knownNames(r.Context(), nil, q.Regions); err != nil {
-		return nil, err
-	}
-	reports, err := s.Source.Probers(r.Context(), q)
+	reports, err := ask(r.Context(), q)
 	if err != nil {
 		return nil, err
 	}

@@ -113,9 +113,22 @@ func TestProbersIsWhatTheSourceSays(t *testing.T) {
 	}
 }
 
+func TestPhasesIsWhatTheSourceSays(t *testing.T) {
+	m, catalog := scene()
+	s := serve(t, m, catalog)
+	want, err := m.Phases(t.Context(), sli.Query{Window: 10 * time.Minute, Now: noon, Checks: []string{"shop"}, Regions: []string{"office"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := decode[list[sli.PhaseReport]](t, get(t, s.URL+"/api/v1/phases?check=shop&region=office&window=10m"))
+	if diff := cmp.Diff(want, got.Items); diff != "" || len(got.Items) != 1 || got.Items[0].Phases[0].Count == 0 {
+		t.Errorf("not one report with slots, or (-want +got):\n%s", diff)
+	}
+}
+
 func TestNothingIsAnEmptyList(t *testing.T) {
 	s := serve(t, newMemory(), nil)
-	for _, path := range []string{"/api/v1/sli", "/api/v1/probers", "/api/v1/checks"} {
+	for _, path := range []string{"/api/v1/sli", "/api/v1/phases", "/api/v1/probers", "/api/v1/checks"} {
 		if diff := cmp.Diff(`{"items":[],"next":null}`+"\n", get(t, s.URL+path)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", path, diff)
 		}
@@ -172,12 +185,13 @@ func TestProblems(t *testing.T) {
 		"/api/v1/evidence":                         {Status: 400, Parameter: "check"},
 		"/api/v1/evidence?check=shop&limit=0":      {Status: 400, Parameter: "limit", Got: "0", Want: "a whole number from 1 to 50"},
 		"/api/v1/evidence?check=shop&limit=x":      {Status: 400, Parameter: "limit", Got: "x", Want: "a whole number from 1 to 50"},
+		"/api/v1/phases?check=shopp":               {Status: 400, Parameter: "check", Got: "shopp", Want: "the name of a check", Nearest: "shop"},
 		"/api/v1/probers?window=soon":              {Status: 400, Got: "window=soon", Want: windowWant},
 		"/api/v1/sli?window=1h&from=-2h":           {Status: 400, Got: "window=1h from=-2h", Want: windowWant},
 		"/api/v1/sli?to=-2h":                       {Status: 400, Got: "to=-2h", Want: windowWant},
 		"/api/v1/sli?from=-1h&to=-2h":              {Status: 400, Got: "from=-1h to=-2h", Want: windowWant},
 		"/api/v1/sli?window=%zz":                   {Status: 400, Got: "window=%zz", Want: "name=value&name=value, percent-encoded"},
-		"/api/v1/slo":                              {Status: 404, Got: "/api/v1/slo", Want: "/api/v1/sli, /api/v1/checks, /api/v1/probers or /api/v1/evidence"},
+		"/api/v1/slo":                              {Status: 404, Got: "/api/v1/slo", Want: "/api/v1/sli, /api/v1/phases, /api/v1/checks, /api/v1/probers or /api/v1/evidence"},
 		"/api/v1/sli?" + strings.Repeat("x", 2000): {Status: 400, Parameter: strings.Repeat("x", 2000), Got: strings.Repeat("x", 2000), Want: "one of check, region, window, from, to"},
 	} {
 		resp, body := ask(t, http.MethodGet, s.URL+path)
@@ -199,7 +213,7 @@ func TestAFailingSourceIsAProblem(t *testing.T) {
 	m, catalog := scene()
 	m.err = errors.New("disk <on> fire")
 	s := serve(t, m, catalog)
-	for _, path := range []string{"/api/v1/sli", "/api/v1/probers", "/api/v1/evidence?check=shop", "/", "/checks/shop"} {
+	for _, path := range []string{"/api/v1/sli", "/api/v1/phases", "/api/v1/probers", "/api/v1/evidence?check=shop", "/", "/checks/shop"} {
 		resp, body := ask(t, http.MethodGet, s.URL+path)
 		if resp.StatusCode != http.StatusInternalServerError || !strings.Contains(body, "fire") {
 			t.Errorf("%s: status %d, want 500 and the reason:\n%s", path, resp.StatusCode, body)

@@ -2,9 +2,11 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/sli"
@@ -27,6 +29,8 @@ type side struct {
 	row
 	Strips   []strip // the slots in lines, oldest first
 	Figures  figures
+	Phases   []phaseRow
+	Hours    string        // that Phases are about
 	Last     *evidenceView // the newest evidence
 	Evidence []evidenceView
 }
@@ -43,6 +47,13 @@ type figures struct {
 
 // quantileNames are the quantiles that a report has, as it names them, and what people call them.
 var quantileNames = [...]struct{ Key, Name string }{{"0.5", "p50"}, {"0.9", "p90"}, {"0.95", "p95"}, {"0.99", "p99"}}
+
+// A phaseRow is how long one phase took in up slots.
+type phaseRow struct {
+	Phase     string
+	Count     int64
+	Quantiles []figure
+}
 
 // A reasonRow counts the slots with a reason, by region in the order of Sides.
 type reasonRow struct {
@@ -110,6 +121,9 @@ func (s *server) fillCheck(ctx context.Context, id string, q sli.Query, v url.Va
 		page.Rows = append(page.Rows, sd.row)
 		page.Fast = page.Fast || sd.Figures.Report.Latency.UnderSeconds != nil
 	}
+	if err := s.fillPhases(ctx, page, q); err != nil {
+		return nil, err
+	}
 	page.State = blockState(&page.block)
 	page.Reasons = reasonRows(page.Sides)
 	if pooled[id] != nil {
@@ -118,6 +132,48 @@ func (s *server) fillCheck(ctx context.Context, id string, q sli.Query, v url.Va
 	}
 	page.frame = s.frame(frameOptions{title: page.Check.Name + " · Gaikei", now: q.Now, asOf: asOf, query: v, path: "/checks/" + url.PathEscape(id)})
 	return page, nil
+}
+
+// fillPhases gives every side its phases.
+func (s *server) fillPhases(ctx context.Context, page *checkPage, q sli.Query) error {
+	reports, err := s.Source.Phases(ctx, q)
+	if err != nil {
+		return err
+	}
+	for i := range page.Sides {
+		sd := &page.Sides[i]
+		for _, r := range reports {
+			if r.Region == sd.Region {
+				sd.Phases, sd.Hours = phaseRows(r), hoursOf(r)
+			}
+		}
+	}
+	return nil
+}
+
+func phaseRows(r sli.PhaseReport) []phaseRow {
+	var rows []phaseRow
+	for _, p := range r.Phases {
+		row := phaseRow{Phase: p.Phase, Count: p.Count}
+		for _, q := range quantileNames {
+			f := undefined(fmt.Sprintf("%d slots are too few", p.Count))
+			if v := p.Quantiles[q.Key]; v != nil {
+				f = figure{Text: formatSeconds(*v), Why: fmt.Sprintf("of %d slots", p.Count), Defined: true}
+			}
+			row.Quantiles = append(row.Quantiles, f)
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
+
+// hoursOf names the hours of a report.
+func hoursOf(r sli.PhaseReport) string {
+	from, to := r.From.UTC(), r.To.UTC()
+	if to.Sub(from) <= 24*time.Hour {
+		return from.Format("15:04") + " to " + to.Format("15:04") + " UTC"
+	}
+	return from.Format("2006-01-02 15:04") + " to " + to.Format("2006-01-02 15:04") + " UTC"
 }
 
 // catalogued finds a check in the configuration; one that is not there has only its id.

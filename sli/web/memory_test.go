@@ -117,6 +117,26 @@ func (m *memory) Reports(_ context.Context, q sli.Query) ([]sli.Report, error) {
 	return out, nil
 }
 
+// Phases takes the latency of a slot for its phase "wait".
+func (m *memory) Phases(_ context.Context, q sli.Query) ([]sli.PhaseReport, error) {
+	w, err := m.window(q)
+	if err = errors.Join(err, m.err); err != nil {
+		return nil, err
+	}
+	w = w.Hours()
+	var out []sli.PhaseReport
+	for _, x := range m.order {
+		if wanted(q.Checks, x.Check) && wanted(q.Regions, x.Region) {
+			hs := make([]sli.Histogram, 1)
+			for _, s := range m.lines[x].due(w.From, w.To) {
+				hs[0].Add(s.Latency, 1)
+			}
+			out = append(out, sli.NewPhaseReport(w, x, []string{"wait"}, hs))
+		}
+	}
+	return out, nil
+}
+
 func wanted(names []string, name string) bool {
 	return len(names) == 0 || slices.Contains(names, name)
 }

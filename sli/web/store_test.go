@@ -62,6 +62,10 @@ func hour(check string, failing int) *probe.Batch {
 	}}}
 	for i := range 59 {
 		r := probe.Result{Check: check, Slot: begin + int64(i)*60_000, Outcome: probe.Up, Latency: probe.IndexOf(40 * time.Millisecond), Under: true, Attempts: 1}
+		for p := range r.Phases {
+			r.Phases[p] = probe.NoLatency
+		}
+		r.Phases[probe.PhaseConnect], r.Phases[probe.PhaseWait] = probe.IndexOf(10*time.Millisecond), probe.IndexOf(30*time.Millisecond)
 		if i >= failing {
 			r.Outcome, r.Reason, r.Latency, r.Under = probe.Down, probe.Status, probe.NoLatency, false
 		}
@@ -122,10 +126,11 @@ func TestRealStore(t *testing.T) {
 		t.Errorf("API and store differ, or there are not 3 reports (-store +API):\n%s", diff)
 	}
 	for path, parts := range map[string][]string{
-		"/":                           {"shop", "tokyo", "office", "9 × down: status", "84.74%", "the shop is &lt;closed&gt;"},
-		"/checks/shop":                {"pooled", "the shop is &lt;closed&gt;", "fast"},
-		"/api/v1/evidence?check=shop": {`"region":"office"`, `the shop is`},
-		"/metrics":                    {`gaikei_sli_slots_total{check="shop",region="tokyo",verdict="good"} 0`, `gaikei_results_total{check="shop",outcome="down",reason="status",region="office"} 9`},
+		"/":                            {"shop", "tokyo", "office", "9 × down: status", "84.74%", "the shop is &lt;closed&gt;"},
+		"/checks/shop":                 {"pooled", "the shop is &lt;closed&gt;", "fast", "Where the time goes", "10:00 to 12:00 UTC", "of 50 slots", "9.95ms"},
+		"/api/v1/phases?region=office": {`"phase":"connect","count":50,"quantiles_seconds":{"0.5":0.0099`, `"0.99":null`},
+		"/api/v1/evidence?check=shop":  {`"region":"office"`, `the shop is`},
+		"/metrics":                     {`gaikei_sli_slots_total{check="shop",region="tokyo",verdict="good"} 0`, `gaikei_results_total{check="shop",outcome="down",reason="status",region="office"} 9`},
 	} {
 		body := read(t, srv.URL+path)
 		for _, p := range parts {

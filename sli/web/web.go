@@ -11,6 +11,7 @@
 //
 //	GET /api/v1/sli       check, region (both repeatable); window, or from and to (default: window=1h)
 //	GET /api/v1/probers   region (repeatable); window, or from and to
+//	GET /api/v1/phases    as /api/v1/sli, in whole hours around the window
 //	GET /api/v1/checks    the checks of the configuration in force
 //	GET /api/v1/evidence  check (required), region, limit (1 to 50, default 10); newest first
 //	GET /healthz /readyz  plain text; 200, or 503 with the reason
@@ -40,6 +41,8 @@ type Source interface {
 	Reports(ctx context.Context, q sli.Query) ([]sli.Report, error)
 	// Probers gives one report per region.
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
+	// Phases gives one report per check and region that was due in the window, in whole hours around it.
+	Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error)
 	// Recent gives the last n due slots up to now, oldest first; the newest may not have arrived yet.
 	Recent(ctx context.Context, check, region string, n int) ([]sli.Slot, error)
 	// Evidence gives the last n pieces of evidence, newest first.
@@ -119,6 +122,7 @@ func (s *server) routes() map[string]http.HandlerFunc {
 		"/checks/{id}":     s.check,
 		"/static/{name}":   s.static,
 		"/api/v1/sli":      answer(s.apiSLI),
+		"/api/v1/phases":   answer(s.apiPhases),
 		"/api/v1/checks":   answer(s.apiChecks),
 		"/api/v1/probers":  answer(s.apiProbers),
 		"/api/v1/evidence": answer(s.apiEvidence),

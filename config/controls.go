@@ -62,14 +62,18 @@ func (d *decoder) controls(f *File) {
 	case preset && d.has(path+".targets"):
 		d.tell(s, "found preset and targets, wanted one of them", "")
 	}
-	for i, k := range c.Targets {
-		if k != nil {
-			name := kindOf(k)
-			d.problems(fmt.Sprintf("%s.targets[%d].%s", path, i, name), k.Validate())
-		}
-	}
+	d.controlKinds(c)
 	if d.sound(path+".targets") && d.sound(path+".preset") && d.sound("defaults.ip") {
 		d.problems(path, probe.ValidateControls(c.Options(), d.soundChecks(f)))
+	}
+}
+
+// controlKinds validates every target by itself, which prepares it too.
+func (d *decoder) controlKinds(c *Controls) {
+	for i, k := range c.Targets {
+		if k != nil {
+			d.problems(fmt.Sprintf("controls.targets[%d].%s", i, kindOf(k)), k.Validate())
+		}
 	}
 }
 

@@ -50,12 +50,7 @@ func Changed(old, next *probe.Check) bool {
 
 // ControlsChanged reports whether two configurations differ in their controls.
 func ControlsChanged(old, next *File) bool {
-	block := func(f *File) []byte {
-		return newEncoder().bytes(reflect.ValueOf(struct {
-			Controls Controls `yaml:"controls"`
-		}{f.Controls}))
-	}
-	return !bytes.Equal(block(old), block(next))
+	return !bytes.Equal(ControlsBlock(old.Controls), ControlsBlock(next.Controls))
 }
 
 func (e *encoder) bytes(v reflect.Value) []byte {

@@ -1,0 +1,46 @@
+package config
+
+import (
+	"reflect"
+
+	"github.com/gaikei/gaikei/probe"
+)
+
+// controlsBlock is the block of controls as a plan carries it.
+type controlsBlock struct {
+	Controls Controls `yaml:"controls" required:"true"`
+}
+
+// ControlsBlock returns the controls as one canonical block of YAML, from which ParseControls makes equal ones.
+func ControlsBlock(c Controls) []byte {
+	return newEncoder().bytes(reflect.ValueOf(controlsBlock{c}))
+}
+
+// ParseControls makes controls of what ControlsBlock returned, perhaps in a newer version: what this one does not know
+// is a fault. name is for faults; the error, if any, is a Faults. Whether the controls suit the checks was told where
+// both were written.
+func ParseControls(name string, block []byte) (Controls, error) {
+	d := newDecoder(name, noFiles)
+	root := d.document(block)
+	if root == nil {
+		return Controls{}, d.err()
+	}
+	var b controlsBlock
+	d.fresh(reflect.ValueOf(&b).Elem())
+	d.value(root, reflect.ValueOf(&b).Elem(), "")
+	if !d.bad[""] {
+		d.controlKinds(&b.Controls)
+	}
+	return b.Controls, d.err()
+}
+
+// Plan describes what the probers of a region are to do; revision and activation are left to who publishes it.
+func (f *File) Plan(region string, ordinal int) *probe.Plan {
+	p := &probe.Plan{Region: region, Ordinal: ordinal, Controls: ControlsBlock(f.Controls)}
+	for _, c := range f.Checks {
+		if c.Enabled {
+			p.Checks = append(p.Checks, probe.PlanOf(c, region, Block(c)))
+		}
+	}
+	return p
+}

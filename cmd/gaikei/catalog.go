@@ -20,9 +20,9 @@ func (c *centre) catalog() []web.Check {
 			Interval: chk.Interval, Timeout: chk.Timeout, Under: chk.Latency.Under,
 			Labels: chk.Labels, Enabled: chk.Enabled, Expect: map[string]string{},
 		}
-		for _, p := range s.probers {
-			w.Regions = append(w.Regions, p.region)
-			w.Expect[p.region] = expectText(chk.Expect.In(p.region))
+		for _, region := range s.regions {
+			w.Regions = append(w.Regions, region)
+			w.Expect[region] = expectText(chk.Expect.In(region))
 		}
 		list = append(list, w)
 	}

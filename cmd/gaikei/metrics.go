@@ -20,14 +20,14 @@ func (c *centre) gatherer() prometheus.Gatherer {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		web.NewCollector(c.store),
-		c.newEngineCollector(),
+		newStationCollector(c.station),
 	)
 	return reg
 }
 
-// engineCollector reads the state of queue, schedulers and controls at scrape.
-type engineCollector struct {
-	c *centre
+// stationCollector reads the state of queue, schedulers and controls at scrape.
+type stationCollector struct {
+	s *station
 
 	queuePending, queueBytes, queueAge, queueHeld *prometheus.Desc
 	queueBroken, queueDropped, queueReopened      *prometheus.Desc
@@ -35,12 +35,12 @@ type engineCollector struct {
 	blind, controlSeen, controlAlone              *prometheus.Desc
 }
 
-func (c *centre) newEngineCollector() *engineCollector {
+func newStationCollector(s *station) *stationCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("gaikei_"+name, help, labels, nil)
 	}
-	return &engineCollector{
-		c:            c,
+	return &stationCollector{
+		s:            s,
 		queuePending: desc("queue_pending_messages", "Messages in the near queue that the store has not taken yet."),
 		queueBytes:   desc("queue_bytes", "Bytes that the near queue holds, taken ones included until they age out."),
 		queueAge:     desc("queue_oldest_pending_seconds", "Age of the oldest message that the store has not taken yet."),
@@ -60,7 +60,7 @@ func (c *centre) newEngineCollector() *engineCollector {
 }
 
 // Describe implements prometheus.Collector.
-func (e *engineCollector) Describe(ch chan<- *prometheus.Desc) {
+func (e *stationCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		e.queuePending, e.queueBytes, e.queueAge, e.queueHeld, e.queueBroken, e.queueDropped, e.queueReopened,
 		e.running, e.tasks, e.missed, e.lag, e.blind, e.controlSeen, e.controlAlone,
@@ -70,11 +70,11 @@ func (e *engineCollector) Describe(ch chan<- *prometheus.Desc) {
 }
 
 // Collect implements prometheus.Collector.
-func (e *engineCollector) Collect(ch chan<- prometheus.Metric) {
+func (e *stationCollector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	q := e.c.queue.Status()
+	q := e.s.queue.Status()
 	gauge(e.queuePending, float64(q.Pending))
 	gauge(e.queueBytes, float64(q.Bytes))
 	gauge(e.queueAge, q.Oldest.Seconds())
@@ -95,14 +95,12 @@ func (e *engineCollector) Collect(ch chan<- prometheus.Metric) {
 	for cause, n := range dropped {
 		ch <- prometheus.MustNewConstMetric(e.queueDropped, prometheus.CounterValue, float64(n), string(cause))
 	}
-	if s := e.c.state.Load(); s != nil {
-		for _, p := range s.probers {
-			e.collectProber(ch, p)
-		}
+	for _, p := range e.s.now() {
+		e.collectProber(ch, p)
 	}
 }
 
-func (e *engineCollector) collectProber(ch chan<- prometheus.Metric, p *prober) {
+func (e *stationCollector) collectProber(ch chan<- prometheus.Metric, p *prober) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
@@ -128,7 +126,7 @@ func (e *engineCollector) collectProber(ch chan<- prometheus.Metric, p *prober) 
 }
 
 // lagHistogram tells how late probes start.
-func (e *engineCollector) lagHistogram(l schedule.Lag, region string) prometheus.Metric {
+func (e *stationCollector) lagHistogram(l schedule.Lag, region string) prometheus.Metric {
 	buckets := map[float64]uint64{}
 	var count uint64
 	for i, n := range l.Counts {

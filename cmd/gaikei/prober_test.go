@@ -221,7 +221,7 @@ func TestFailedAnnouncement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &prober{region: "here", outbox: q.Outbox("here", proberName), file: followedIn(dir, "here")}
+	p := &prober{region: "here", outbox: q.Outbox("here", localProber), file: followedIn(dir, "here")}
 	p.scheduler = schedule.New(p, schedule.Options{Logger: slog.New(slog.DiscardHandler)})
 	shop, slower := checkEvery("shop", 10*time.Second), checkEvery("shop", time.Hour)
 	if err := p.resume(t.Context(), []*probe.Check{shop}); err != nil {

@@ -60,7 +60,7 @@ func folderWithABatch(t *testing.T) string {
 		t.Fatal(err)
 	}
 	epoch := probe.Epoch{Check: "shop", From: 0, Grid: probe.Grid{Interval: 1000}}
-	if err := queue.Outbox("here", proberName).Announce(t.Context(), []probe.Epoch{epoch}); err != nil {
+	if err := queue.Outbox("here", localProber).Announce(t.Context(), []probe.Epoch{epoch}); err != nil {
 		t.Fatal(err)
 	}
 	if err := queue.Close(); err != nil {

@@ -107,15 +107,18 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	}
 	defer queue.Close()
 
-	c := newCentre(o, store, queue, log)
+	st := newStation(stationOptions{
+		data: o.data, prober: localProber, secrets: o.secrets, maxRunning: o.maxRunning, world: o.world,
+	}, queue, log)
+	c := newCentre(o, store, st, log)
 	listeners, err := listen(ctx, o)
 	if err != nil {
 		return err
 	}
 
 	var s stages
-	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.tellFaults, c.web(listeners))
-	s.add(ctx, c.forward)
+	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, st.tellFaults, c.web(listeners))
+	s.add(ctx, st.forward)
 	s.add(ctx, func(ctx context.Context) error { return c.run(ctx, file, hangup) })
 	return s.wait(ctx)
 }

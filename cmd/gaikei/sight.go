@@ -16,14 +16,10 @@ const (
 const sightEvery = 15 * time.Second
 
 // faults says what keeps the regions from seeing: one sentence a fault, the same for the log and the page.
-func (c *centre) faults() []string {
-	s := c.state.Load()
-	if s == nil {
-		return nil
-	}
+func (s *station) faults() []string {
 	var fs []string
 	now := time.Now()
-	for _, p := range s.probers {
+	for _, p := range s.now() {
 		status := p.eyes.Load().controls.Status()
 		for _, sight := range status.Sights {
 			if !sight.BlindSince.IsZero() && now.Sub(sight.BlindSince) > blindAfter {
@@ -42,7 +38,7 @@ func (c *centre) faults() []string {
 }
 
 // tellFaults logs each fault when it begins and when it is over, until ctx ends.
-func (c *centre) tellFaults(ctx context.Context) error {
+func (s *station) tellFaults(ctx context.Context) error {
 	tick := time.NewTicker(sightEvery)
 	defer tick.Stop()
 	known := map[string]bool{}
@@ -51,35 +47,31 @@ func (c *centre) tellFaults(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			c.recheck(ctx)
-			known = c.tellChanges(known, c.faults())
+			s.recheck(ctx)
+			known = s.tellChanges(known, s.faults())
 		}
 	}
 }
 
 // recheck lets regions that are blind find out whether they still are.
-func (c *centre) recheck(ctx context.Context) {
-	s := c.state.Load()
-	if s == nil {
-		return
-	}
-	for _, p := range s.probers {
+func (s *station) recheck(ctx context.Context) {
+	for _, p := range s.now() {
 		p.eyes.Load().controls.Recheck(ctx)
 	}
 }
 
 // tellChanges logs what is new among the faults and what is over, and returns those there are.
-func (c *centre) tellChanges(known map[string]bool, faults []string) map[string]bool {
+func (s *station) tellChanges(known map[string]bool, faults []string) map[string]bool {
 	now := map[string]bool{}
 	for _, f := range faults {
 		now[f] = true
 		if !known[f] {
-			c.log.Error(f)
+			s.log.Error(f)
 		}
 	}
 	for f := range known {
 		if !now[f] {
-			c.log.Info("over: " + f)
+			s.log.Info("over: " + f)
 		}
 	}
 	return now

@@ -37,8 +37,8 @@ func TestBlindRegionIsAFault(t *testing.T) {
 		p.open(probe.ControlOptions{Targets: []probe.Kind{tcp("192.0.2.1:443"), tcp("192.0.2.2:443")}})
 		check := &probe.Check{ID: "shop", Kind: tcp("192.0.2.10:443"), Interval: 30 * time.Second, Timeout: 5 * time.Second, Enabled: true}
 		var log strings.Builder
-		c := &centre{log: slog.New(slog.NewTextHandler(&log, nil))}
-		c.state.Store(&state{probers: []*prober{p}})
+		c := &station{log: slog.New(slog.NewTextHandler(&log, nil))}
+		c.running.Store(&[]*prober{p})
 		look := func(d time.Duration) {
 			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(check.Interval) {
 				p.eyes.Load().looker.Look(t.Context(), check, time.Now().UnixMilli())

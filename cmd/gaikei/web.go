@@ -56,7 +56,7 @@ func (c *centre) web(listeners []net.Listener) func(context.Context) error {
 			Handler: web.NewHandler(web.Options{
 				Source:   c.store,
 				Catalog:  c.catalog,
-				Faults:   c.faults,
+				Faults:   c.station.faults,
 				Ready:    c.ready,
 				Version:  version(),
 				Now:      time.Now,
@@ -99,11 +99,5 @@ func (c *centre) ready() error {
 	if c.state.Load() == nil {
 		return errors.New("the configuration is not in force yet")
 	}
-	switch q := c.queue.Status(); {
-	case q.Oldest > staleAfter:
-		return fmt.Errorf("the store has not taken results from %s ago", q.Oldest.Round(time.Second))
-	case q.Broken:
-		return fmt.Errorf("the queue takes no results since %s: %s", q.Since.UTC().Format(time.RFC3339), q.LastError)
-	}
-	return nil
+	return c.station.ready()
 }

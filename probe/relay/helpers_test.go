@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 
 // quick makes a queue's waits short.
 func quick(q *Queue) {
-	q.tune.every, q.tune.backoff, q.tune.backoffTo = 5*time.Millisecond, 5*time.Millisecond, 50*time.Millisecond
+	q.tune.every, q.backoff, q.backoffTo = 5*time.Millisecond, 5*time.Millisecond, 50*time.Millisecond
 }
 
 func open(t *testing.T, o Options) *Queue {

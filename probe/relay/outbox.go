@@ -40,8 +40,8 @@ func (q *Queue) Outbox(region, prober string) *Outbox {
 		o.invalid = fmt.Errorf("outbox of prober %q in region %q: %w", prober, region, err)
 		return o
 	}
-	q.mu.Lock()
-	defer q.mu.Unlock()
+	q.boxes.Lock()
+	defer q.boxes.Unlock()
 	q.outboxes = append(q.outboxes, o)
 	return o
 }

@@ -204,13 +204,13 @@ func TestSubjects(t *testing.T) {
 		if got != c.want {
 			t.Errorf("got subject %q, want %q", got, c.want)
 		}
-		region, prober, err := fromSubject(got)
+		region, prober, err := fromSubject(resultSubject, got)
 		if region != c.region || prober != c.prober || err != nil {
 			t.Errorf("subject %q: got %q, %q, %v, want %q, %q", got, region, prober, err, c.region, c.prober)
 		}
 	}
 	for _, s := range []string{"", "gaikei.result.a", "gaikei.result.a.b.c", "gaikei.result..b", "gaikei.result._.b", "gaikei.plan.a.b", "other.a.b"} {
-		if _, _, err := fromSubject(s); err == nil {
+		if _, _, err := fromSubject(resultSubject, s); err == nil {
 			t.Errorf("subject %q: got no error", s)
 		}
 	}

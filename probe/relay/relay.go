@@ -52,41 +52,27 @@ type Options struct {
 // A Queue is the near queue of a process. Its methods may be called from any goroutine. A queue starts no
 // goroutines but the server's; Run must be running for results to be put and for faults to be repaired.
 type Queue struct {
-	dir      string
+	*keeper
 	maxAge   time.Duration
 	maxBytes int64
-	log      *slog.Logger
 	lock     *flock.Flock
 	tune     tuning
 	publish  func(ctx context.Context, s *session, subject string, msg []byte) error // tests make it fail
-	kick     chan struct{}                                                           // wakes Run
 	drops    drops
-	server   *serverLog // of every session
-	opening  sync.Mutex // held while the session is replaced, and by Close
-
-	mu       sync.Mutex
-	session  *session      // nil while it is being reopened
-	changed  chan struct{} // closed when session or closed changes
-	outboxes []*Outbox
-	closed   bool
-	health   health
+	boxes    sync.Mutex
+	outboxes []*Outbox // guarded by boxes
 }
 
 // tuning holds what tests set otherwise.
 type tuning struct {
-	every     time.Duration // between flushes
-	backoff   time.Duration // first wait after a failed reopening; doubles
-	backoffTo time.Duration
-	chunk     int // rows put as one batch, at which a flush is due at once
-	held      int // rows kept while the queue is broken, over all outboxes
-	evidence  int // pieces of evidence kept per outbox between flushes
+	every    time.Duration // between flushes
+	chunk    int           // rows put as one batch, at which a flush is due at once
+	held     int           // rows kept while the queue is broken, over all outboxes
+	evidence int           // pieces of evidence kept per outbox between flushes
 }
 
 func defaults() tuning {
-	return tuning{
-		every: time.Second, backoff: time.Second, backoffTo: 30 * time.Second,
-		chunk: 4096, held: 200_000, evidence: 64,
-	}
+	return tuning{every: time.Second, chunk: 4096, held: 200_000, evidence: 64}
 }
 
 // Open locks the folder and opens the queue in it. A folder that another process has open gives an error that
@@ -100,21 +86,19 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 		return nil, fmt.Errorf("open the near queue: %w", err)
 	}
 	q := &Queue{
-		dir: o.Dir, maxAge: o.MaxAge, maxBytes: o.MaxBytes, log: o.Logger, lock: lock, tune: defaults(),
-		publish: publish, kick: make(chan struct{}, 1), changed: make(chan struct{}),
+		keeper: newKeeper("near queue", "results are held in memory", o.Dir, o.Logger),
+		maxAge: o.MaxAge, maxBytes: o.MaxBytes, lock: lock, tune: defaults(), publish: publish,
 	}
-	if q.log == nil {
-		q.log = slog.New(slog.DiscardHandler)
-	}
-	q.server = newServerLog(q.log)
+	q.leave = q.countEvidence
 	if q.maxAge == 0 {
 		q.maxAge = defaultMaxAge
 	}
 	if q.maxBytes == 0 {
 		q.maxBytes, err = chooseMaxBytes(o.Dir)
 	}
+	q.open = func(ctx context.Context) (*session, error) { return openSession(ctx, q.blueprint()) }
 	if err == nil {
-		q.session, err = openSession(ctx, q)
+		q.session, err = q.open(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the near queue in %s: %w", o.Dir, err), lock.Unlock())
@@ -125,62 +109,11 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 // Close stops the server and unlocks the folder. What is in an outbox and not put is lost; Run puts it when it
 // ends, so end Run first. Closing twice does nothing.
 func (q *Queue) Close() error {
-	q.opening.Lock()
-	defer q.opening.Unlock()
-	q.mu.Lock()
-	s := q.session
-	done := q.closed
-	q.closed = true
-	q.setSession(nil)
-	q.mu.Unlock()
-	if done {
+	if !q.shut() {
 		return nil
-	}
-	if s != nil {
-		s.close()
 	}
 	if err := q.lock.Unlock(); err != nil {
 		return fmt.Errorf("close the near queue: %w", err)
 	}
 	return nil
-}
-
-// setSession is called with mu held.
-func (q *Queue) setSession(s *session) {
-	q.session = s
-	close(q.changed)
-	q.changed = make(chan struct{})
-}
-
-// current returns the open session, or an error that says why there is none.
-func (q *Queue) current() (*session, error) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	switch {
-	case q.closed:
-		return nil, ErrClosed
-	case q.session == nil:
-		return nil, fmt.Errorf("the near queue is being reopened: %w", q.health.err)
-	}
-	return q.session, nil
-}
-
-// await waits until there is a session. It fails when the queue is closed or ctx ends.
-func (q *Queue) await(ctx context.Context) (*session, error) {
-	for {
-		q.mu.Lock()
-		s, closed, changed := q.session, q.closed, q.changed
-		q.mu.Unlock()
-		switch {
-		case closed:
-			return nil, ErrClosed
-		case s != nil:
-			return s, nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
 }

@@ -23,33 +23,86 @@ const (
 	putTimeout    = 10 * time.Second
 )
 
-// A session is the server from one opening to the next. After a fault of the disk a server stays broken, so
-// it is the whole session that is replaced.
+// A session is the server from one opening to the next, or a connection to one elsewhere. After a fault of the
+// disk a server stays broken, so it is the whole session that is replaced.
 type session struct {
 	ctx    context.Context // ends with the session, and with it what reads from it
 	end    context.CancelFunc
-	server *server.Server
+	server *server.Server // nil if it is elsewhere
 	conn   *nats.Conn
 	js     jetstream.JetStream
 	log    *serverLog
-	failed error // the first put that failed, guarded by Queue.mu; no more are tried then
+	failed error // the first put that failed, guarded by keeper.mu; no more are tried then
 }
 
-func openSession(ctx context.Context, q *Queue) (*session, error) {
-	s := &session{log: q.server}
+// A blueprint says how to open a session.
+type blueprint struct {
+	log     *serverLog
+	options *server.Options            // of the server; nil if it is elsewhere
+	started func(*server.Server) error // makes the server ready for connections; nil: it is
+	dial    func(*server.Server) (*nats.Conn, error)
+	streams []jetstream.StreamConfig
+	reader  func(jetstream.StreamConfig) jetstream.ConsumerConfig
+}
+
+func openSession(ctx context.Context, b blueprint) (*session, error) {
+	s := &session{log: b.log}
 	s.ctx, s.end = context.WithCancel(context.WithoutCancel(ctx))
-	var err error
-	if s.server, err = server.NewServer(serverOptions(q)); err != nil {
-		s.end()
-		return nil, fmt.Errorf("configure the server: %w", err)
+	if b.options != nil {
+		if err := s.start(b); err != nil {
+			s.close()
+			return nil, err
+		}
 	}
-	s.server.SetLoggerV2(s.log, false, false, false)
-	s.server.Start()
-	if err := s.connect(ctx, q); err != nil {
+	if err := s.connect(ctx, b); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+func (s *session) start(b blueprint) (err error) {
+	if s.server, err = server.NewServer(b.options); err != nil {
+		return fmt.Errorf("configure the server: %w", err)
+	}
+	s.server.SetLoggerV2(s.log, false, false, false)
+	s.server.Start()
+	if !s.server.JetStreamEnabled() {
+		return fmt.Errorf("start the server: %s", s.log.complaint())
+	}
+	if b.started != nil {
+		return b.started(s.server)
+	}
+	return nil
+}
+
+func (s *session) connect(ctx context.Context, b blueprint) (err error) {
+	if s.conn, err = b.dial(s.server); err != nil {
+		return fmt.Errorf("connect to the server: %w", err)
+	}
+	if s.js, err = jetstream.New(s.conn, jetstream.WithPublishAsyncTimeout(putTimeout), jetstream.WithPublishAsyncMaxPending(1<<20)); err != nil {
+		return fmt.Errorf("connect to the server: %w", err)
+	}
+	for _, c := range b.streams {
+		if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
+			return fmt.Errorf("open stream %s: %w (the server says: %s)", c.Name, err, s.log.complaint())
+		}
+		// Made at once, not when somebody first reads: it is by the reader's place that drops are noticed.
+		if _, err := s.js.CreateOrUpdateConsumer(ctx, c.Name, b.reader(c)); err != nil {
+			return fmt.Errorf("open the reader of stream %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// blueprint is that of the near queue.
+func (q *Queue) blueprint() blueprint {
+	return blueprint{
+		log: q.server, options: serverOptions(q), streams: streams(q), reader: readerOf,
+		dial: func(s *server.Server) (*nats.Conn, error) {
+			return nats.Connect("", nats.InProcessServer(s), nats.NoReconnect(), nats.ErrorHandler(silent))
+		},
+	}
 }
 
 func serverOptions(q *Queue) *server.Options {
@@ -68,31 +121,6 @@ func serverOptions(q *Queue) *server.Options {
 		NoSystemAccount:        true,
 		MaxClosedClients:       1,
 	}
-}
-
-func (s *session) connect(ctx context.Context, q *Queue) error {
-	if !s.server.JetStreamEnabled() {
-		return fmt.Errorf("start the server: %s", s.log.complaint())
-	}
-	var err error
-	s.conn, err = nats.Connect("", nats.InProcessServer(s.server), nats.NoReconnect(),
-		nats.ErrorHandler(silent))
-	if err != nil {
-		return fmt.Errorf("connect to the server: %w", err)
-	}
-	if s.js, err = jetstream.New(s.conn); err != nil {
-		return fmt.Errorf("connect to the server: %w", err)
-	}
-	for _, c := range streams(q) {
-		if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
-			return fmt.Errorf("open stream %s: %w (the server says: %s)", c.Name, err, s.log.complaint())
-		}
-		// Made at once, not when somebody first reads: it is by the reader's place that drops are noticed.
-		if _, err := s.js.CreateOrUpdateConsumer(ctx, c.Name, readerOf(c)); err != nil {
-			return fmt.Errorf("open the reader of stream %s: %w", c.Name, err)
-		}
-	}
-	return nil
 }
 
 // readerOf is the durable consumer of a stream.
@@ -135,8 +163,10 @@ func (s *session) close() {
 	if s.conn != nil {
 		s.conn.Close()
 	}
-	s.server.Shutdown()
-	s.server.WaitForShutdown()
+	if s.server != nil {
+		s.server.Shutdown()
+		s.server.WaitForShutdown()
+	}
 }
 
 // publish puts one message; nil means that it is synced to disk. An error means nothing: it may be there.
@@ -158,7 +188,7 @@ func publish(ctx context.Context, s *session, subject string, msg []byte) error 
 
 // alive reports a server that has given up by itself.
 func (s *session) alive() error {
-	if !s.server.JetStreamEnabled() || s.conn.IsClosed() {
+	if s.server != nil && !s.server.JetStreamEnabled() || s.conn.IsClosed() {
 		return errors.New("the queue's server has stopped: " + s.log.complaint())
 	}
 	return nil

@@ -31,9 +31,7 @@ func (q *Queue) Status() Status {
 	for _, o := range q.all() {
 		st.Held += o.holds()
 	}
-	q.mu.Lock()
-	s, h := q.session, q.health
-	q.mu.Unlock()
+	s, h := q.state()
 	st.Reopened, st.Broken = h.reopened, h.broken
 	if h.broken {
 		st.Since = h.since

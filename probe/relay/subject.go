@@ -19,15 +19,12 @@ func subjectOf(prefix, region, prober string) string {
 	return prefix + strings.ReplaceAll(region, ".", "_") + "." + strings.ReplaceAll(prober, ".", "_")
 }
 
-// fromSubject is the reverse of subjectOf, for either prefix.
-func fromSubject(subject string) (region, prober string, err error) {
-	rest, ok := strings.CutPrefix(subject, resultSubject)
-	if !ok {
-		rest, ok = strings.CutPrefix(subject, evidenceSubject)
-	}
+// fromSubject is the reverse of subjectOf.
+func fromSubject(prefix, subject string) (region, prober string, err error) {
+	rest, ok := strings.CutPrefix(subject, prefix)
 	r, p, two := strings.Cut(rest, ".")
 	if !ok || !two || strings.Contains(p, ".") {
-		return "", "", fmt.Errorf("subject is %q, want %sREGION.PROBER", subject, resultSubject)
+		return "", "", fmt.Errorf("subject is %q, want %sREGION.PROBER", subject, prefix)
 	}
 	region, prober = strings.ReplaceAll(r, "_", "."), strings.ReplaceAll(p, "_", ".")
 	for _, name := range []string{region, prober} {

@@ -1,0 +1,233 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/gaikei/gaikei/probe/wire"
+)
+
+const (
+	maxBatch      = 500
+	maxBatchBytes = 2 << 20 // more would show in the resident memory while catching up
+	// A round of this many messages cannot exceed maxBatchBytes, so the last round of a batch goes over it by
+	// at most as much again.
+	maxRound = maxBatchBytes / wire.MaxMessage
+
+	idleWait     = 20 * time.Second // for one request for the next message
+	ackWait      = 5 * time.Minute  // beyond it a message that is still being worked on comes again
+	readBackoff  = 100 * time.Millisecond
+	readBackoffs = 10 * time.Second
+)
+
+// A reader reads one stream over sessions.
+type reader struct {
+	k      *keeper
+	drops  *drops
+	stream string
+	prefix string // of the subjects, before REGION.PROBER
+	cause  Cause  // of messages that were gone before they could be read; empty if they are not missed
+	shared bool   // others may read the stream at the same time
+	f      func(context.Context, []Message) error
+
+	seq uint64    // of the message read last; those after it are still to come
+	at  time.Time // when it was stored, zero if not known
+}
+
+func (r *reader) run(ctx context.Context) error {
+	var faulty bool
+	for wait := readBackoff; ; wait = min(2*wait, readBackoffs) {
+		s, err := r.k.await(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		err = r.read(ctx, s, func() {
+			if faulty {
+				r.k.log.Info(fmt.Sprintf("the %s can be read again", r.k.what), "stream", r.stream)
+			}
+			faulty, wait = false, readBackoff
+		})
+		if ctx.Err() != nil {
+			return nil
+		}
+		// A session that has ended was replaced: that is a fault of putting, which has been logged.
+		if s.ctx.Err() == nil && !faulty {
+			faulty = true
+			r.k.log.Error(fmt.Sprintf("the %s cannot be read", r.k.what), "stream", r.stream, "err", err)
+		}
+		pause(ctx, wait)
+	}
+}
+
+// read reads batches of a session until something fails, and calls well after each.
+func (r *reader) read(ctx context.Context, s *session, well func()) error {
+	reading, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(s.ctx, cancel)()
+
+	c, err := r.resume(reading, s)
+	if err != nil {
+		return err
+	}
+	for {
+		batch, err := fetch(reading, c)
+		if err != nil {
+			return fmt.Errorf("fetch from %s: %w", r.stream, err)
+		}
+		if len(batch) == 0 {
+			well()
+			continue
+		}
+		if err := r.handle(ctx, reading, batch); err != nil {
+			return err
+		}
+		well()
+	}
+}
+
+// resume finds the durable consumer and sets it back to what was acknowledged. Otherwise what an earlier process
+// had fetched when it was killed would come only after ackWait, and behind what is newer. What others may be
+// working on is left to them.
+func (r *reader) resume(ctx context.Context, s *session) (jetstream.Consumer, error) {
+	c, err := s.js.Consumer(ctx, r.stream, readerName)
+	if err != nil {
+		return nil, fmt.Errorf("find the reader of %s: %w", r.stream, err)
+	}
+	if r.shared {
+		return c, nil
+	}
+	reset, err := s.js.ResetConsumer(ctx, r.stream, readerName)
+	if err != nil {
+		return nil, fmt.Errorf("reset the reader of %s: %w", r.stream, err)
+	}
+	if floor := reset.ConsumerInfo.AckFloor.Stream; floor != r.seq {
+		r.seq, r.at = floor, time.Time{}
+	}
+	return c, nil
+}
+
+// fetch waits for messages and returns those that are there; none after a while without any.
+func fetch(ctx context.Context, c jetstream.Consumer) ([]jetstream.Msg, error) {
+	wait, cancel := context.WithTimeout(ctx, idleWait)
+	defer cancel()
+	first, err := c.Fetch(1, jetstream.FetchContext(wait))
+	if err != nil {
+		return nil, err
+	}
+	batch, bytes, err := drain(first, nil)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return batch, nil
+	}
+	for more := len(batch) > 0; err == nil && more && len(batch) < maxBatch && bytes < maxBatchBytes; {
+		had, size := len(batch), 0
+		var round jetstream.MessageBatch
+		if round, err = c.FetchNoWait(min(maxRound, maxBatch-had)); err != nil {
+			break
+		}
+		batch, size, err = drain(round, batch)
+		bytes += size
+		more = len(batch) > had
+	}
+	return batch, err
+}
+
+// drain appends the messages of a round, and tells their size.
+func drain(round jetstream.MessageBatch, batch []jetstream.Msg) ([]jetstream.Msg, int, error) {
+	size := 0
+	for m := range round.Messages() {
+		batch = append(batch, m)
+		size += len(m.Data())
+	}
+	return batch, size, round.Error()
+}
+
+// handle gives a batch to f until it takes it, and acknowledges it.
+func (r *reader) handle(ctx, reading context.Context, batch []jetstream.Msg) error {
+	ms, err := r.messages(batch)
+	if err != nil {
+		return err
+	}
+	if err := r.call(ctx, ms); err != nil {
+		return err
+	}
+	for _, m := range batch[:len(batch)-1] {
+		if err := m.Ack(); err != nil {
+			return fmt.Errorf("acknowledge to %s: %w", r.stream, err)
+		}
+	}
+	// The server takes acknowledgements in order, so its answer to the last one is for all.
+	if err := batch[len(batch)-1].DoubleAck(reading); err != nil {
+		return fmt.Errorf("acknowledge to %s: %w", r.stream, err)
+	}
+	return nil
+}
+
+// messages translates, and counts what is missing between the messages.
+func (r *reader) messages(batch []jetstream.Msg) ([]Message, error) {
+	ms := make([]Message, 0, len(batch))
+	for _, m := range batch {
+		meta, err := m.Metadata()
+		if err != nil {
+			return nil, fmt.Errorf("read from %s: %w", r.stream, err)
+		}
+		region, prober, err := fromSubject(r.prefix, m.Subject())
+		r.gap(meta)
+		if err != nil {
+			r.k.log.Error("message of nobody is dropped", "stream", r.stream, "message", meta.Sequence.Stream, "err", err)
+			r.drops.add(Drop{Cause: DroppedInvalid, From: meta.Timestamp, To: meta.Timestamp, Count: 1})
+			continue
+		}
+		ms = append(ms, Message{
+			Region: region, Prober: prober, Stored: meta.Timestamp, Payload: m.Data(),
+			Evidence: r.stream == evidenceStream, seq: meta.Sequence.Stream,
+		})
+	}
+	return ms, nil
+}
+
+// gap counts the messages between the last one and this one that are gone.
+func (r *reader) gap(meta *jetstream.MsgMetadata) {
+	seq := meta.Sequence.Stream
+	if seq <= r.seq || r.cause == "" {
+		return // comes again, or is not missed
+	}
+	if lost := seq - r.seq - 1; lost > 0 {
+		d := Drop{Cause: r.cause, From: r.at, To: meta.Timestamp, Count: int64(lost)}
+		r.drops.add(d)
+		if r.cause == DroppedLimits {
+			r.k.log.Error("messages were dropped from the near queue before they were read: it is too small, or was not read for too long",
+				"messages", d.Count, "from", d.From, "to", d.To)
+		}
+	}
+	r.seq, r.at = seq, meta.Timestamp
+}
+
+// call calls f until it returns nil or ctx ends.
+func (r *reader) call(ctx context.Context, ms []Message) error {
+	var faulty bool
+	for wait := readBackoff; len(ms) > 0; wait = min(2*wait, readBackoffs) {
+		err := r.f(ctx, ms)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil {
+			if faulty {
+				r.k.log.Info(fmt.Sprintf("messages of the %s are taken again", r.k.what), "stream", r.stream)
+			}
+			return nil
+		}
+		if !faulty {
+			faulty = true
+			r.k.log.Error(fmt.Sprintf("messages of the %s are not taken; they wait there", r.k.what), "stream", r.stream, "err", err)
+		}
+		pause(ctx, wait)
+	}
+	return nil
+}

@@ -32,7 +32,7 @@ func (q *Queue) reader(f func(context.Context, []Message) error) *reader {
 // ConsumeEvidence gives the evidence to f. What f has been called with never comes again. It blocks as Consume
 // does. One call at a time.
 func (q *Queue) ConsumeEvidence(ctx context.Context, f func(context.Context, []Message)) error {
-	r := &reader{k: q.keeper, drops: &q.drops, stream: evidenceStream, prefix: evidenceSubject, cause: DroppedEvidence}
+	r := &reader{k: q.keeper, drops: &q.drops, stream: evidenceStream, prefix: evidenceSubject, cause: DroppedEvidence, evidence: true}
 	r.f = func(ctx context.Context, ms []Message) error {
 		f(ctx, ms)
 		return nil

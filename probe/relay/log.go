@@ -14,6 +14,7 @@ type serverLog struct {
 	mu       sync.Mutex
 	seen     map[string]bool // formats
 	last     string          // newest complaint
+	dead     error           // why the server cannot work at all
 	watchers map[int]func(error)
 	watches  int
 }
@@ -45,6 +46,23 @@ func (l *serverLog) fail(format string, v []any) {
 	for _, f := range l.watchers {
 		f(err)
 	}
+}
+
+// die takes what would have ended a server that is a process of its own.
+func (l *serverLog) die(format string, v []any) {
+	l.mu.Lock()
+	l.dead = fmt.Errorf(format, v...)
+	l.mu.Unlock()
+	l.fail(format, v)
+}
+
+// fatal returns why the server cannot work, nil if it can, and forgets it.
+func (l *serverLog) fatal() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.dead
+	l.dead = nil
+	return err
 }
 
 func (l *serverLog) complain(format string, v []any) {
@@ -82,7 +100,7 @@ func (l *serverLog) complaint() string {
 
 func (l *serverLog) Warnf(format string, v ...any)   { l.complain(format, v) }
 func (l *serverLog) Errorf(format string, v ...any)  { l.fail(format, v) }
-func (l *serverLog) Fatalf(format string, v ...any)  { l.fail(format, v) }
+func (l *serverLog) Fatalf(format string, v ...any)  { l.die(format, v) }
 func (l *serverLog) Noticef(format string, v ...any) {}
 func (l *serverLog) Debugf(format string, v ...any)  {}
 func (l *serverLog) Tracef(format string, v ...any)  {}

@@ -26,13 +26,14 @@ const (
 
 // A reader reads one stream over sessions.
 type reader struct {
-	k      *keeper
-	drops  *drops
-	stream string
-	prefix string // of the subjects, before REGION.PROBER
-	cause  Cause  // of messages that were gone before they could be read; empty if they are not missed
-	shared bool   // others may read the stream at the same time
-	f      func(context.Context, []Message) error
+	k        *keeper
+	drops    *drops
+	stream   string
+	prefix   string // of the subjects, before REGION.PROBER
+	cause    Cause  // of messages that were gone before they could be read; empty if they are not missed
+	shared   bool   // others may read the stream at the same time
+	evidence bool   // is in the stream
+	f        func(context.Context, []Message) error
 
 	seq uint64    // of the message read last; those after it are still to come
 	at  time.Time // when it was stored, zero if not known
@@ -186,7 +187,7 @@ func (r *reader) messages(batch []jetstream.Msg) ([]Message, error) {
 		}
 		ms = append(ms, Message{
 			Region: region, Prober: prober, Stored: meta.Timestamp, Payload: m.Data(),
-			Evidence: r.stream == evidenceStream, seq: meta.Sequence.Stream,
+			Evidence: r.evidence, seq: meta.Sequence.Stream,
 		})
 	}
 	return ms, nil

@@ -67,6 +67,9 @@ func (s *session) start(b blueprint) (err error) {
 	}
 	s.server.SetLoggerV2(s.log, false, false, false)
 	s.server.Start()
+	if err := s.log.fatal(); err != nil {
+		return fmt.Errorf("start the server: %w", err)
+	}
 	if !s.server.JetStreamEnabled() {
 		return fmt.Errorf("start the server: %s", s.log.complaint())
 	}

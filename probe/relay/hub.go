@@ -1,0 +1,156 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+const (
+	defaultProbers = 64
+	answerTimeout  = 15 * time.Second // after which the centre's answer to a message or request comes too late
+	mendEvery      = time.Second
+)
+
+// HubOptions say where the centre's end of the transport is, and who may connect.
+type HubOptions struct {
+	Dir       string // folder of the embedded server, made if need be; one process at a time can open it
+	Listen    string // host:port for nats:// and tls://; port 0 takes any; empty: not listened
+	Websocket string // host:port for ws:// and wss://; as Listen
+
+	// Admit says whose key a public key is, and whether it may connect. It is called at every connection, one call at a time,
+	// and must answer from memory. It must not call the Hub. Not used with a server elsewhere.
+	Admit func(publicKey string) (Identity, bool)
+
+	MaxBytes int64        // of each of the lanes Live and Late; 0: 1 GiB or a quarter of the free disk, whichever is less
+	Probers  int          // expected; each may fill its share of a lane and no more; 0: 64
+	Logger   *slog.Logger // nil: no log
+}
+
+// A Hub is the centre's end: the server that probers connect to, the far queue, and the services that they ask. Its
+// methods may be called from any goroutine. Run must be running for messages to be taken and faults to be repaired.
+type Hub struct {
+	*keeper
+	o     HubOptions
+	lock  *flock.Flock
+	key   key // the centre's own, made for this process
+	gate  *gate
+	peers peers
+}
+
+// OpenHub locks the folder, starts the server and opens the far queue. Probers can connect when it returns; what they
+// send is taken once Run runs. An error that wraps ErrLocked says that another process has the folder.
+// The context bounds the opening only.
+func OpenHub(ctx context.Context, o HubOptions) (*Hub, error) {
+	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+		return nil, fmt.Errorf("open the far queue: %w", err)
+	}
+	lock, err := lockFolder(o.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("open the far queue: %w", err)
+	}
+	h := &Hub{
+		keeper: newKeeper("far queue", "probers keep their results", o.Dir, o.Logger), o: o, lock: lock,
+	}
+	if err = h.prepare(); err == nil {
+		h.session, err = h.open(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the far queue in %s: %w", o.Dir, err), lock.Unlock())
+	}
+	return h, nil
+}
+
+func (h *Hub) prepare() (err error) {
+	if h.o.MaxBytes == 0 {
+		if h.o.MaxBytes, err = chooseMaxBytes(h.o.Dir); err != nil {
+			return err
+		}
+	}
+	if h.o.Probers == 0 {
+		h.o.Probers = defaultProbers
+	}
+	if h.key, err = newKey(); err != nil {
+		return err
+	}
+	h.gate = newGate(h, h.o.Admit)
+	h.leave = func(*session) { h.gate.shut() }
+	options, err := h.serverOptions()
+	if err != nil {
+		return err
+	}
+	h.open = func(ctx context.Context) (*session, error) {
+		s, err := openSession(ctx, h.blueprint(options))
+		if err == nil {
+			// A reopened server is to be found where the first one was.
+			h.o.Listen, h.o.Websocket = listening(s.server)
+			options.Port, options.Websocket.Port = portOf(h.o.Listen), portOf(h.o.Websocket)
+		}
+		return s, err
+	}
+	return nil
+}
+
+// Run takes what the probers send, and repairs the far queue after faults. It blocks until ctx ends and then returns
+// nil; after Close it returns ErrClosed. It is called once.
+func (h *Hub) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- h.serve(ctx, resultSubject+"*.*.*", h.intake) }()
+	tick := time.NewTicker(mendEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-h.kick:
+		case err := <-done:
+			return err
+		}
+		if h.mend(ctx) {
+			h.recovered()
+		}
+	}
+}
+
+// Close ends all connections, stops the server and unlocks the folder. Closing twice does nothing.
+func (h *Hub) Close() error {
+	if !h.shut() {
+		return nil
+	}
+	if err := h.lock.Unlock(); err != nil {
+		return fmt.Errorf("close the far queue: %w", err)
+	}
+	return nil
+}
+
+// Revoke ends the connections that were made with a key, at once. Admit must have ceased to admit the key before.
+func (h *Hub) Revoke(publicKey string) {
+	h.gate.end(func(c connection) bool { return c.key == publicKey })
+}
+
+// Consume gives the messages of a lane to f, as Queue.Consume does. Several processes at one server elsewhere share
+// a lane. Stored is when the far queue took the message. One call at a time a lane.
+func (h *Hub) Consume(ctx context.Context, lane Lane, f func(context.Context, []Message) error) error {
+	return (&reader{
+		k: h.keeper, drops: new(drops), stream: laneStream(lane), prefix: farSubject + string(lane) + ".",
+		evidence: lane == Evidence, f: f,
+	}).run(ctx)
+}
+
+// URLs are where probers find the hub on this machine, with the addresses that it listens on.
+func (h *Hub) URLs() []string {
+	var urls []string
+	if h.o.Listen != "" {
+		urls = append(urls, "nats://"+h.o.Listen)
+	}
+	if h.o.Websocket != "" {
+		urls = append(urls, "ws://"+h.o.Websocket)
+	}
+	return urls
+}

@@ -134,6 +134,7 @@ func (g *gate) let(c server.ClientAuthentication, public string) bool {
 		return false
 	}
 	c.RegisterUser(&server.User{Username: public, Account: account, Permissions: permissions(id)})
+	g.peers.of(id) // known from now on
 	g.conns[c.GetID()] = connection{id: id, key: public, since: time.Now()}
 	return true
 }

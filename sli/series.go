@@ -1,5 +1,7 @@
 package sli
 
+import "time"
+
 // A Series names one timeline: one check in one region.
 type Series struct {
 	Check  string // id
@@ -24,3 +26,12 @@ const (
 	CountDisagreements = "disagreements" // slots that two probers saw differently, by check and region
 	CountRejected      = "rejected"      // messages put aside, by reason
 )
+
+// A Change is what the configuration changed of a check, from an instant on: why its timeline may look different.
+type Change struct {
+	Check    string    `json:"check"` // id
+	Region   string    `json:"region"`
+	Revision int64     `json:"revision"` // of the region's plan
+	At       time.Time `json:"at"`       // the first instant whose slots follow it
+	What     string    `json:"what"`     // "added", "removed", or the keys that changed: "interval, http.url"
+}

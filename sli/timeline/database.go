@@ -21,12 +21,15 @@ var schema2SQL string
 //go:embed schema3.sql
 var schema3SQL string
 
+//go:embed schema4.sql
+var schema4SQL string
+
 //go:embed queries.sql
 var queriesSQL string
 
 // schemaVersion is the version of the newest schema file. Each migrates from the version before, the first one from
 // nothing; a later version adds a file of its own.
-const schemaVersion = 3
+const schemaVersion = 4
 
 // databaseName is the database's file in the folder.
 const databaseName = "gaikei.db"
@@ -123,7 +126,7 @@ func (db *database) migrate(ctx context.Context) error {
 		return fmt.Errorf("%w: got version %d, want at most %d: use a newer program", ErrSchema, v, schemaVersion)
 	}
 	return db.transact(ctx, func(tx *transaction) error {
-		for i, schema := range []string{schemaSQL, schema2SQL, schema3SQL}[v:] {
+		for i, schema := range []string{schemaSQL, schema2SQL, schema3SQL, schema4SQL}[v:] {
 			if _, err := tx.ExecContext(ctx, schema); err != nil {
 				return fmt.Errorf("bring the schema to version %d: %w", v+int64(i)+1, err)
 			}
@@ -206,14 +209,21 @@ func (t *transaction) stmt(name string) (*sql.Stmt, error) {
 }
 
 func (t *transaction) exec(name string, args ...any) error {
+	_, err := t.change(name, args...)
+	return err
+}
+
+// change returns how many rows a statement changed.
+func (t *transaction) change(name string, args ...any) (int64, error) {
 	s, err := t.stmt(name)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if _, err := s.ExecContext(t.ctx, args...); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+	r, err := s.ExecContext(t.ctx, args...)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", name, err)
 	}
-	return nil
+	return r.RowsAffected()
 }
 
 // one reads the single row of a statement into dest; sql.ErrNoRows if there is none.

@@ -110,3 +110,41 @@ SELECT body FROM evidence WHERE check_id = $1 AND region = $2 ORDER BY slot DESC
 
 -- name: forget evidence
 DELETE FROM evidence WHERE slot < $1;
+
+-- name: plan
+SELECT revision, manifest FROM plan WHERE region = $1;
+
+-- name: first plan
+INSERT INTO plan (region, revision, manifest) VALUES ($1, $2, $3) ON CONFLICT (region) DO NOTHING;
+
+-- name: next plan
+UPDATE plan SET revision = $2, manifest = $3 WHERE region = $1 AND revision = $2 - 1;
+
+-- name: put plan chunk
+INSERT INTO plan_chunk (region, name, revision, data) VALUES ($1, $2, $3, $4)
+ON CONFLICT (region, name) DO UPDATE SET revision = excluded.revision;
+
+-- name: plan chunk
+SELECT data FROM plan_chunk WHERE region = $1 AND name = $2;
+
+-- name: forget plan chunks
+DELETE FROM plan_chunk WHERE region = $1 AND revision < $2;
+
+-- name: put change
+INSERT INTO change (check_id, region, revision, at, what) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (check_id, region, revision) DO NOTHING;
+
+-- name: changes
+SELECT check_id, region, revision, at, what FROM change WHERE at >= $1 AND at < $2 ORDER BY at, check_id, region, revision;
+
+-- name: forget changes
+DELETE FROM change WHERE at < $1;
+
+-- name: credentials
+SELECT key, region, prober, created, revoked FROM credential ORDER BY region, prober, created, key;
+
+-- name: add credential
+INSERT INTO credential (key, region, prober, created, revoked) VALUES ($1, $2, $3, $4, 0);
+
+-- name: revoke credential
+UPDATE credential SET revoked = $2 WHERE key = $1 AND revoked = 0;

@@ -106,6 +106,9 @@ func deleteBefore(tx *transaction, cutoff, evidence int64) error {
 	if err := tx.exec("forget phases", dayOf(cutoff)); err != nil {
 		return err
 	}
+	if err := tx.exec("forget changes", cutoff); err != nil {
+		return err
+	}
 	if err := tx.exec("forget maintenance", cutoff); err != nil {
 		return err
 	}

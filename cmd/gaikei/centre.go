@@ -24,6 +24,7 @@ type centre struct {
 	opts    runOptions
 	store   *timeline.Store
 	station *station
+	planner planner
 	log     *slog.Logger
 	state   atomic.Pointer[state]
 }
@@ -35,15 +36,15 @@ type state struct {
 }
 
 func newCentre(o runOptions, store *timeline.Store, st *station, log *slog.Logger) *centre {
-	return &centre{opts: o, store: store, station: st, log: log}
+	return &centre{opts: o, store: store, station: st, planner: planner{store: store, lead: takeover}, log: log}
 }
 
 // reloadAgain is how long to wait before a configuration that could not be put into force, as on a full disk, is tried
 // again.
 const reloadAgain = 5 * time.Second
 
-// run puts the configuration into force, and each new one when asked to by a signal, until ctx ends and the
-// probers have come to rest.
+// run puts the configuration into force, and each new one when the file changes or a signal asks for it, until ctx ends
+// and the probers have come to rest.
 func (c *centre) run(ctx context.Context, file *config.File, hangup <-chan os.Signal) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if err := c.start(ctx, g, file); err != nil {
@@ -51,22 +52,31 @@ func (c *centre) run(ctx context.Context, file *config.File, hangup <-chan os.Si
 		return g.Wait()
 	}
 	var wanted *config.File // valid, and not in force yet; nil: none
-	var again <-chan time.Time
+	var now <-chan time.Time
+	reread := func() {
+		if f := c.reread(); f != nil {
+			wanted, now = f, time.After(0)
+		}
+	}
+	watch := watchFile(c.opts.config)
+	look := time.NewTicker(watchEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return g.Wait()
 		case <-hangup:
-			if f := c.reread(); f != nil {
-				wanted = f
+			watch.note()
+			reread()
+		case <-look.C:
+			if watch.changed() {
+				reread()
 			}
-		case <-again:
-		}
-		again = nil
-		if wanted != nil && !c.renew(ctx, g, wanted) {
-			again = time.After(reloadAgain)
-		} else {
-			wanted = nil
+		case <-now:
+			now = nil
+			if !c.renew(ctx, g, wanted) {
+				now = time.After(reloadAgain)
+			}
 		}
 	}
 }
@@ -135,6 +145,9 @@ func (c *centre) apply(ctx context.Context, g *errgroup.Group, file *config.File
 		return err
 	}
 	if err := c.store.SetMaintenance(ctx, file.Maintenance, checkIDs(file)); err != nil {
+		return err
+	}
+	if err := c.planner.publish(ctx, file, ordinals); err != nil {
 		return err
 	}
 	var orders []order

@@ -111,3 +111,18 @@ func (s *Store) Changes(ctx context.Context, q sli.Query) ([]sli.Change, error) 
 	}
 	return changes, nil
 }
+
+// PlannedRegions names the regions that have a plan.
+func (s *Store) PlannedRegions(ctx context.Context) ([]string, error) {
+	var regions []string
+	err := s.db.each(ctx, s.db.read, "planned regions", nil, func(scan func(...any) error) error {
+		var region string
+		err := scan(&region)
+		regions = append(regions, region)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read which regions have a plan: %w", err)
+	}
+	return regions, nil
+}

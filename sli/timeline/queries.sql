@@ -148,3 +148,6 @@ INSERT INTO credential (key, region, prober, created, revoked) VALUES ($1, $2, $
 
 -- name: revoke credential
 UPDATE credential SET revoked = $2 WHERE key = $1 AND revoked = 0;
+
+-- name: planned regions
+SELECT region FROM plan ORDER BY region;

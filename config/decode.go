@@ -12,6 +12,8 @@ import (
 // keeps its default. It is used once.
 type decoder struct {
 	file     string
+	least    string                            // what the file has at least, for one that is empty
+	discreet bool                              // the file holds secrets: no value in it is quoted
 	read     func(path string) (string, error) // of {file: path}
 	defaults *yaml.Node                        // the block of defaults for checks; nil: none
 	faults   Faults
@@ -25,7 +27,7 @@ type decoder struct {
 
 func newDecoder(file string, read func(path string) (string, error)) *decoder {
 	return &decoder{
-		file: file, read: read,
+		file: file, read: read, least: "a configuration has at least regions, controls and checks",
 		spots: map[string]spot{}, bad: map[string]bool{}, within: map[string]bool{}, parsed: map[string]*yaml.Node{}, types: typeTable{},
 	}
 }
@@ -147,19 +149,27 @@ func (d *decoder) composite(n *yaml.Node, v reflect.Value, path string) {
 	case t.Kind() == reflect.Slice && n.Kind == yaml.MappingNode && isKeyed(t):
 		d.entries(n, v, path)
 	default:
-		d.tell(at(n, path), "found "+shape(n)+", wanted "+wanted(t), d.shapeHint(n, t))
+		d.tell(at(n, path), "found "+d.shape(n)+", wanted "+wanted(t), d.shapeHint(n, t))
 	}
 }
 
 // shape names what a node is.
-func shape(n *yaml.Node) string {
+func (d *decoder) shape(n *yaml.Node) string {
 	switch n.Kind {
 	case yaml.MappingNode:
 		return "a mapping"
 	case yaml.SequenceNode:
 		return "a list"
 	}
-	return found(n.Value)
+	return d.found(n.Value)
+}
+
+// found quotes a value, unless it may be a secret.
+func (d *decoder) found(value string) string {
+	if d.discreet {
+		return "a text"
+	}
+	return found(value)
 }
 
 func (d *decoder) shapeHint(n *yaml.Node, t reflect.Type) string {
@@ -236,7 +246,7 @@ func (d *decoder) pairs(n *yaml.Node, path string, f func(key, value *yaml.Node)
 		case foreign(k):
 			// Told by plainOnly.
 		case k.Kind != yaml.ScalarNode || k.Tag == nullTag:
-			d.tell(at(k, path), "found "+shape(k)+" for a key, wanted text", "")
+			d.tell(at(k, path), "found "+d.shape(k)+" for a key, wanted text", "")
 		case twice:
 			d.tell(at(k, join(path, k.Value)), fmt.Sprintf("the key %s is there twice, first in line %d", found(k.Value), line), "remove one of them")
 		default:

@@ -22,7 +22,7 @@ func (d *decoder) document(data []byte) *yaml.Node {
 	var doc, second yaml.Node
 	switch err := parse(dec, &doc); {
 	case errors.Is(err, io.EOF):
-		d.tell(spot{line: 1, column: 1}, "the file is empty", "a configuration has at least regions, controls and checks")
+		d.tell(spot{line: 1, column: 1}, "the file is empty", d.least)
 		return nil
 	case err != nil:
 		d.syntax(err, data)
@@ -75,7 +75,7 @@ func (d *decoder) syntax(err error, data []byte) {
 	message := strings.TrimPrefix(err.Error(), "yaml: ")
 	if rest, ok := strings.CutPrefix(message, "unknown anchor '"); ok {
 		name, _, _ := strings.Cut(rest, "'")
-		d.tell(spotOf(data, "*"+name), "found the alias *"+name+", which is not supported", "write the value out; a text that begins with * goes in quotes")
+		d.tell(spotOf(data, "*"+name), "found the alias "+d.marked("*", name)+", which is not supported", "write the value out; a text that begins with * goes in quotes")
 		return
 	}
 	s := spot{line: 1, column: 1}
@@ -145,20 +145,32 @@ func lineOf(data []byte, n int) string {
 // plainOnly tells every use of what YAML has and this configuration does not: anchors, aliases, merge keys and
 // tags. They hide what a file says from who reads it.
 func (d *decoder) plainOnly(n *yaml.Node) {
+	shared := "what checks share can stand under defaults"
+	if d.discreet { // it is not the file with the checks
+		shared = "a text that begins with such a character goes in quotes"
+	}
 	switch {
 	case n.Kind == yaml.AliasNode:
-		d.note(at(n, ""), "found the alias *"+n.Value+", which is not supported", "write the value out; what checks share can stand under defaults")
+		d.note(at(n, ""), "found the alias "+d.marked("*", n.Value)+", which is not supported", "write the value out; "+shared)
 		return
 	case n.Anchor != "":
-		d.note(at(n, ""), "found the anchor &"+n.Anchor+", which is not supported", "what checks share can stand under defaults")
+		d.note(at(n, ""), "found the anchor "+d.marked("&", n.Anchor)+", which is not supported", shared)
 	case n.Style&yaml.TaggedStyle != 0:
-		d.note(at(n, ""), "found the tag "+n.Tag+", which is not supported", "to make a text of a value, put it in quotes")
+		d.note(at(n, ""), "found the tag "+d.marked("", n.Tag)+", which is not supported", "to make a text of a value, put it in quotes")
 	case n.Tag == mergeTag:
-		d.note(at(n, ""), "found the merge key <<, which is not supported", "what checks share can stand under defaults")
+		d.note(at(n, ""), "found the merge key <<, which is not supported", shared)
 	}
 	for _, c := range n.Content {
 		d.plainOnly(c)
 	}
+}
+
+// marked is what an anchor, an alias or a tag is called, unless it may be a secret that lacks its quotes.
+func (d *decoder) marked(mark, name string) string {
+	if d.discreet {
+		return mark + "…"
+	}
+	return mark + name
 }
 
 const (

@@ -22,6 +22,7 @@ func laterKeys() []laterSet {
 		{typeOf[probe.Check], []string{"assert"}, "remove it; assertions in CEL come with a later version"},
 		{typeOf[probe.Check], []string{"max"}, "remove it; limits for each phase come with a later version"},
 		{typeOf[probe.Check], []string{"egress", "source", "interface", "resolvers", "group", "groups", "announced", "maintenance"}, noOption},
+		{typeOf[Web], []string{"rate_limit"}, "remove it; this version limits no rates, a proxy in front can"},
 		{typeOf[probe.HTTP], []string{
 			"connect_to", "host", "proxy", "basic_auth", "bearer", "oauth2", "http_version", "protocol", "compression",
 			"cookies", "traceparent", "source", "interface", "resolvers", "max", "header", "same_host",

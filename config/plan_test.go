@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -49,11 +48,7 @@ func TestControlsOfANewerVersion(t *testing.T) {
 
 // Every example becomes a plan whose checks are those of the file, but for those that are disabled.
 func TestPlan(t *testing.T) {
-	paths, err := filepath.Glob("../deploy/examples/*.yaml")
-	if err != nil || len(paths) == 0 {
-		t.Fatalf("got %d examples, error %v", len(paths), err)
-	}
-	for _, path := range paths {
+	for _, path := range examples(t) {
 		data, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

@@ -45,7 +45,7 @@ func (d *decoder) time(n *yaml.Node, v reflect.Value, path string) {
 		if _, err := time.Parse("2006-01-02T15:04:05", n.Value); err == nil {
 			hint = "add the zone: " + n.Value + "Z, or +09:00 in place of Z"
 		}
-		d.tell(at(n, path), "found "+found(n.Value)+", wanted "+wanted(timeType), hint)
+		d.tell(at(n, path), "found "+d.found(n.Value)+", wanted "+wanted(timeType), hint)
 		return
 	}
 	v.Set(reflect.ValueOf(x.UTC()))
@@ -54,7 +54,7 @@ func (d *decoder) time(n *yaml.Node, v reflect.Value, path string) {
 // text decodes into a type that reads its own text. References pass only into those made for them.
 func (d *decoder) text(n *yaml.Node, v reflect.Value, path string) {
 	value := n.Value
-	if !takesReferences(v.Type()) {
+	if !takesReferences(v.Type()) && !d.discreet {
 		var ok bool
 		if value, ok = d.unescape(n, path); !ok {
 			return
@@ -92,7 +92,7 @@ const (
 // unescape turns $${ into ${ and refuses a bare ${, which would not be resolved here.
 func (d *decoder) unescape(n *yaml.Node, path string) (string, bool) {
 	if strings.Contains(strings.ReplaceAll(n.Value, escapedOpen, "\x00"), open) {
-		d.tell(at(n, path), "found ${ in "+found(n.Value)+", and this key takes no references",
+		d.tell(at(n, path), "found ${ in "+d.found(n.Value)+", and this key takes no references",
 			"references stand in headers and in what is sent; for the text ${ itself write $${")
 		return "", false
 	}
@@ -105,9 +105,9 @@ func (d *decoder) boolean(n *yaml.Node, v reflect.Value, path string) {
 	case n.Tag == boolTag && n.Value == "true", n.Tag == boolTag && n.Value == "false":
 		v.SetBool(n.Value == "true")
 	case hints[strings.ToLower(n.Value)] != "":
-		d.tell(at(n, path), "found "+found(n.Value)+", wanted true or false", "write "+hints[strings.ToLower(n.Value)])
+		d.tell(at(n, path), "found "+d.found(n.Value)+", wanted true or false", "write "+hints[strings.ToLower(n.Value)])
 	default:
-		d.tell(at(n, path), "found "+found(n.Value)+", wanted true or false", "")
+		d.tell(at(n, path), "found "+d.found(n.Value)+", wanted true or false", "")
 	}
 }
 
@@ -135,7 +135,7 @@ func (d *decoder) number(n *yaml.Node, v reflect.Value, path string) {
 			return
 		}
 	}
-	d.tell(at(n, path), "found "+found(n.Value)+", wanted "+wanted(v.Type()), numberHint(n))
+	d.tell(at(n, path), "found "+d.found(n.Value)+", wanted "+wanted(v.Type()), numberHint(n))
 }
 
 // isPlain reports whether a number is without quotes and without leading zeros, which some read as octal.

@@ -71,7 +71,7 @@ func (d *decoder) chosenKind(p placed, v reflect.Value, k *yaml.Node) {
 // kindBlock decodes a mapping with the block of one kind and nothing else.
 func (d *decoder) kindBlock(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
-		d.tell(at(n, path), "found "+shape(n)+", wanted "+wanted(kindType), "")
+		d.tell(at(n, path), "found "+d.shape(n)+", wanted "+wanted(kindType), "")
 		return
 	}
 	d.pairs(n, path, func(k, value *yaml.Node) {

@@ -1,6 +1,12 @@
 // Package web shows what the timelines amount to: an API in JSON for programs, a page for people, and
 // metrics for Prometheus. It computes no figure of its own; every number comes from sli, by way of a Source.
-// It never writes, has no authentication, and leaves listening, time limits and TLS to who serves it.
+// It never writes, and leaves listening, time limits and TLS to who serves it.
+//
+// # Who may ask
+//
+// A Gate lets askers in by bearer token, by user and password, or by the client certificate that TLS has verified.
+// Every route declares the scope it needs. Without credentials it answers 401, with too few of them 403, under /api/
+// as a problem.
 //
 // # The API
 //
@@ -79,17 +85,23 @@ type Options struct {
 	Version  string              // of the program, for the page and gaikei_build_info
 	Now      func() time.Time    // nil: time.Now
 	Gatherer prometheus.Gatherer // further metrics; nil: none
+	Gate     *Gate               // who may ask; nil: everybody may read
 }
 
 // NewHandler serves the API, the page and the metrics. It is safe for concurrent use and starts no
 // goroutine that outlives a request.
 func NewHandler(o Options) http.Handler {
 	s := newServer(o)
+	return s.serving(s.routes())
+}
+
+// serving puts routes behind the gate.
+func (s *server) serving(routes map[string]route) http.Handler {
 	mux := http.NewServeMux()
-	for path, h := range s.routes() {
-		mux.Handle(path, readOnly(h))
+	for path, rt := range routes {
+		mux.Handle(path, rt.handler)
 	}
-	return guard(mux)
+	return guard(s.Gate.enter(mux, routes))
 }
 
 // A server holds what the handlers share. It is never changed.
@@ -112,23 +124,35 @@ func newServer(o Options) *server {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Gate == nil {
+		o.Gate = NewGate(GateOptions{})
+	}
 	assets := loadAssets()
 	return &server{Options: o, assets: assets, pages: loadPages(assets)}
 }
 
-func (s *server) routes() map[string]http.HandlerFunc {
-	return map[string]http.HandlerFunc{
-		"/{$}":             s.index,
-		"/checks/{id}":     s.check,
-		"/static/{name}":   s.static,
-		"/api/v1/sli":      answer(s.apiSLI),
-		"/api/v1/phases":   answer(s.apiPhases),
-		"/api/v1/checks":   answer(s.apiChecks),
-		"/api/v1/probers":  answer(s.apiProbers),
-		"/api/v1/evidence": answer(s.apiEvidence),
-		"/healthz":         s.healthz,
-		"/readyz":          s.readyz,
-		"/metrics":         s.metrics().ServeHTTP,
-		"/":                s.notFound,
+// A route is what answers at an address.
+type route struct {
+	scope   Scope // that it needs; to look, ScopeRead suffices
+	handler http.HandlerFunc
+}
+
+func (s *server) routes() map[string]route {
+	return map[string]route{
+		"/{$}":             reads(s.index),
+		"/checks/{id}":     reads(s.check),
+		"/static/{name}":   reads(s.static),
+		"/api/v1/sli":      reads(answer(s.apiSLI)),
+		"/api/v1/phases":   reads(answer(s.apiPhases)),
+		"/api/v1/checks":   reads(answer(s.apiChecks)),
+		"/api/v1/probers":  reads(answer(s.apiProbers)),
+		"/api/v1/evidence": reads(answer(s.apiEvidence)),
+		"/healthz":         {ScopeNone, readOnly(s.healthz)},
+		"/readyz":          {ScopeNone, readOnly(s.readyz)},
+		"/metrics":         reads(s.metrics().ServeHTTP),
+		"/":                reads(s.notFound),
 	}
 }
+
+// reads makes a route that can only be read.
+func reads(h http.HandlerFunc) route { return route{ScopeRead, readOnly(h)} }

@@ -18,12 +18,29 @@ type row struct{ Key, Type, Default string }
 
 // TestDocumentedKeys compares the table of keys with the struct tags that the decoder walks.
 func TestDocumentedKeys(t *testing.T) {
-	data, err := os.ReadFile("../docs/configuration.md")
+	var want []row
+	walkKeys(reflect.TypeFor[source](), "", func(r row) { want = append(want, r) })
+	if diff := cmp.Diff(want, documentedKeys(t, "../docs/configuration.md")); diff != "" {
+		t.Errorf("docs/configuration.md and the struct tags (-want +got):\n%s", diff)
+	}
+	want = nil
+	walkKeys(reflect.TypeFor[Web](), "", func(r row) { want = append(want, r) })
+	walkKeys(reflect.TypeFor[Tokens](), "", func(r row) { want = append(want, r) })
+	if diff := cmp.Diff(want, documentedKeys(t, "../docs/reference.md")); diff != "" {
+		t.Errorf("docs/reference.md and the struct tags (-want +got):\n%s", diff)
+	}
+}
+
+// documentedKeys reads the rows of a page's tables of keys.
+func documentedKeys(t *testing.T, page string) []row {
+	t.Helper()
+	data, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, keys, _ := strings.Cut(string(data), "\n| key | type | default | meaning |\n")
 	var got []row
-	for line := range strings.SplitSeq(string(data), "\n") {
+	for line := range strings.SplitSeq(keys, "\n") {
 		cells := strings.Split(line, " | ")
 		if !strings.HasPrefix(line, "| `") || len(cells) != 4 {
 			continue
@@ -33,11 +50,7 @@ func TestDocumentedKeys(t *testing.T) {
 			t.Errorf("%s: the meaning is missing", cells[0])
 		}
 	}
-	var want []row
-	walkKeys(reflect.TypeFor[source](), "", func(r row) { want = append(want, r) })
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("docs/configuration.md and the struct tags (-want +got):\n%s", diff)
-	}
+	return got
 }
 
 // walkKeys calls f with every key that the decoder knows below a struct, each kind once.
@@ -92,6 +105,8 @@ func typeText(t reflect.Type) string {
 		"RRType": "record type", "DNSTransport": "`udp` or `tcp`", "ResponseCode": "response code", "DNSFlag": "flag",
 		"Quorum": "number, percentage, `all` or `any`", "Expect": "`reachable`, `unreachable` or mapping", "TLS": "`true` or mapping",
 		"Combine": "`pooled`, `worst` or mapping", "Controls": "mapping or `none`",
+		"ClientAuth": "client authentication", "TLSVersion": "`TLS10` to `TLS13`", "TLSCipher": "cipher suite", "TLSCurve": "curve",
+		"PasswordHash": "bcrypt hash", "PrivateText": "text", "Scope": "`read` or `write`", "Digest": "SHA-256 in hexadecimal",
 	}
 	switch {
 	case t == durationType:

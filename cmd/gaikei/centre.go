@@ -26,6 +26,7 @@ type centre struct {
 	station *station
 	planner planner
 	log     *slog.Logger
+	door    *door // who may come in
 	state   atomic.Pointer[state]
 }
 
@@ -66,6 +67,7 @@ func (c *centre) run(ctx context.Context, file *config.File, hangup <-chan os.Si
 		case <-ctx.Done():
 			return g.Wait()
 		case <-hangup:
+			c.door.again()
 			watch.note()
 			reread()
 		case <-look.C:
@@ -92,7 +94,7 @@ func (c *centre) start(ctx context.Context, g *errgroup.Group, file *config.File
 	if err := c.apply(ctx, g, file); err != nil {
 		return err
 	}
-	c.log.Info("running", "checks", len(file.Checks), "regions", len(chosen), "page", "http://"+c.opts.listen)
+	c.log.Info("running", "checks", len(file.Checks), "regions", len(chosen), "page", c.door.scheme()+"://"+c.opts.listen)
 	if err := pastMaintenance(&config.File{}, file, time.Now()); err != nil {
 		c.log.Warn("it counts only as far as it was in force when it began", "maintenance", err)
 	}

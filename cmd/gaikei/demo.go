@@ -39,7 +39,7 @@ func newDemo(std streams) *cobra.Command {
 
 // demo is `gaikei run` on targets of its own, in a temporary folder.
 func demo(ctx context.Context, o runOptions, std streams) error {
-	if err := loopbackOnly(o.listen, o.insecure); err != nil {
+	if err := o.loopbackOnly(); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "gaikei-demo-")

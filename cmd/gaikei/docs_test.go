@@ -127,15 +127,18 @@ func sortedWords(s string) string {
 	return strings.Join(words, " ")
 }
 
-// TestUnitStartsTheProgram holds the commands of the systemd unit against the flags there are.
+// TestUnitStartsTheProgram holds the commands of the systemd unit and its drop-in against the flags there are.
 func TestUnitStartsTheProgram(t *testing.T) {
-	unit, err := os.ReadFile("../../deploy/systemd/gaikei.service")
-	if err != nil {
-		t.Fatal(err)
+	var lines [][]string
+	for _, name := range []string{"gaikei.service", "beyond-loopback.conf"} {
+		unit, err := os.ReadFile("../../deploy/systemd/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines = append(lines, regexp.MustCompile(`(?m)^Exec[A-Za-z]+=/usr/local/bin/gaikei (.+)$`).FindAllStringSubmatch(string(unit), -1)...)
 	}
-	lines := regexp.MustCompile(`(?m)^Exec[A-Za-z]+=/usr/local/bin/gaikei (.+)$`).FindAllStringSubmatch(string(unit), -1)
-	if len(lines) != 2 {
-		t.Errorf("found %d commands, want 2", len(lines))
+	if len(lines) != 3 {
+		t.Errorf("found %d commands, want 3", len(lines))
 	}
 	for _, line := range lines {
 		if code, _, errs := gaikei(t, append(strings.Fields(line[1]), "--help")...); code != exitFine {

@@ -95,7 +95,7 @@ func newRoot(std streams) *cobra.Command {
 		return usage(flagHint(cmd, err), "%w", err)
 	})
 	root.AddCommand(
-		newRun(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newProbers(std),
+		newRun(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newProbers(std), newToken(std),
 	)
 	return root
 }

@@ -102,6 +102,21 @@ func launch(t *testing.T, config, data string, prefix ...string) *program {
 	t.Helper()
 	p := &program{t: t, data: data, listen: "127.0.0.1:" + freePort(t), log: &syncBuffer{}, waited: make(chan error, 1)}
 	p.cmd = command(t.Context(), prefix, "run", "-c", config, "--data", data, "--listen", p.listen, "--region", "all")
+	return p.begin()
+}
+
+// launchWith runs `gaikei run` with further flags and does not wait.
+func launchWith(t *testing.T, config, data string, flags ...string) *program {
+	t.Helper()
+	p := &program{t: t, data: data, listen: "127.0.0.1:" + freePort(t), log: &syncBuffer{}, waited: make(chan error, 1)}
+	p.cmd = command(t.Context(), nil, append([]string{"run", "-c", config, "--data", data, "--listen", p.listen}, flags...)...)
+	return p.begin()
+}
+
+// begin starts the process.
+func (p *program) begin() *program {
+	t := p.t
+	t.Helper()
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

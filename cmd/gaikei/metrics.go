@@ -14,13 +14,14 @@ import (
 
 // gatherer collects everything that /metrics shows: the indicators, the process, and the state of queue and
 // schedulers, read at scrape.
-func (c *centre) gatherer() prometheus.Gatherer {
+func (c *centre) gatherer(gate *web.Gate) prometheus.Gatherer {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		web.NewCollector(c.store),
 		newStationCollector(c.station),
+		gate,
 	)
 	return reg
 }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -27,6 +27,8 @@ type runOptions struct {
 	config     string   // path of the configuration
 	data       string   // folder of the queue and the timelines
 	listen     string   // host:port of the page and the API
+	webConfig  string   // path of the web configuration: TLS and users; empty: none
+	tokens     string   // path of the bearer tokens; empty: none
 	secrets    string   // folder that file references are read from; empty: none
 	regions    []string // that this process probes for; empty: the only one
 	maxRunning int
@@ -44,10 +46,10 @@ func newRun(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run -c gaikei.yaml [--region R|all]",
 		Short: "Probe, keep timelines and serve them, all in one process",
-		Long: "Runs the probers of one or several regions and the aggregator in one process, with everything it keeps in one\n" +
-			"folder. The configuration is read again on SIGHUP: a bad file is refused whole and the old one stays in force.",
-		Example: "  gaikei run -c gaikei.yaml\n  gaikei run -c gaikei.yaml --region tokyo --region osaka --data /var/lib/gaikei",
-		Args:    noArguments,
+		Long:  runText,
+		Example: "  gaikei run -c gaikei.yaml\n  gaikei run -c gaikei.yaml --region tokyo --region osaka --data /var/lib/gaikei\n" +
+			"  gaikei run -c gaikei.yaml --listen :8443 --web-config web-config.yaml --tokens tokens.yaml",
+		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return serve(cmd.Context(), o, std)
 		},
@@ -59,9 +61,31 @@ func newRun(std streams) *cobra.Command {
 	f.StringArrayVar(&o.regions, "region", nil, "`region` to probe for, repeatable, or all; needed when there are several")
 	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
 	f.IntVar(&o.maxRunning, "max-running", 1024, "attempts that may overlap an earlier one of the same check")
-	f.BoolVar(&o.insecure, "insecure", false, "listen beyond loopback without authentication")
+	f.StringVar(&o.webConfig, "web-config", "", "`file` with TLS and users, in the format of the Prometheus exporter toolkit")
+	f.StringVar(&o.tokens, "tokens", "", "`file` of bearer tokens, as 'gaikei token new' makes them")
+	f.BoolVar(&o.insecure, "insecure", false, "listen beyond loopback also without TLS or without authentication")
 	return cmd
 }
+
+const runText = `Runs the probers of one or several regions and the aggregator in one process, with everything it keeps in one
+folder. The configuration is read again on SIGHUP: a bad file is refused whole and the old one stays in force.
+
+Who may read the page and the API
+
+Without --web-config and --tokens, whoever reaches --listen may read. Beyond loopback nothing listens so, unless
+--insecure is given: it takes TLS, and either users, client certificates or tokens.
+
+  --web-config  has tls_server_config (certificate and key, perhaps an authority for clients) and basic_auth_users
+                (name and bcrypt hash). The format is that of the Prometheus exporter toolkit.
+  --tokens      has the SHA-256 hashes of bearer tokens, each with a name and the scope read or write.
+
+With tokens, users or required client certificates, all but /healthz and /readyz wants a token, a user with a password
+or, if there are no users, such a certificate. Users and client certificates may read; what changes something takes a
+token with scope write, or the socket in the data folder, which its permissions protect.
+
+Both files and the certificates are read again when they change and on SIGHUP. A bad one is refused and told in the
+log, and the old one stays in force; so look at the log after a change. Whether there is TLS, and HTTP/2, can only
+change with a restart.`
 
 // serve is the whole of `gaikei run`. To be told to stop is no error, also while it starts.
 func serve(ctx context.Context, o runOptions, std streams) error {
@@ -74,7 +98,7 @@ func serve(ctx context.Context, o runOptions, std streams) error {
 
 // serveUntil serves until ctx ends, in the order of the data: configuration, probers, queue, store, page.
 func serveUntil(ctx context.Context, o runOptions, std streams) error {
-	log := slog.New(slog.NewTextHandler(std.err, nil))
+	log := newLog(std.err)
 	// First of all: until it is asked for, a SIGHUP ends a process, also one that is busy starting.
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
@@ -86,7 +110,8 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	if o.maxRunning < 1 {
 		return usage("the default is 1024", "--max-running %d: want at least 1", o.maxRunning)
 	}
-	if err := loopbackOnly(o.listen, o.insecure); err != nil {
+	door, err := openDoor(o, log)
+	if err != nil {
 		return err
 	}
 	if _, err := chooseRegions(file, o.regions); err != nil {
@@ -111,6 +136,7 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 		data: o.data, prober: localProber, secrets: o.secrets, maxRunning: o.maxRunning, world: o.world,
 	}, queue, log)
 	c := newCentre(o, store, st, log)
+	c.door = door
 	listeners, err := listen(ctx, o)
 	if err != nil {
 		return err
@@ -122,6 +148,8 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	s.add(ctx, func(ctx context.Context) error { return c.run(ctx, file, hangup) })
 	return s.wait(ctx)
 }
+
+func newLog(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
 
 // folders makes the data folder, and makes sure that it can be written and the secrets can be read.
 func (o *runOptions) folders() error {
@@ -198,20 +226,4 @@ func chooseRegions(file *config.File, asked []string) ([]config.Region, error) {
 		return nil, usage("regions are: "+known, "no region is called %q", name)
 	}
 	return chosen, nil
-}
-
-// loopbackOnly refuses an address that others could reach, unless that is wanted.
-func loopbackOnly(address string, insecure bool) error {
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return usage("for example --listen 127.0.0.1:8080", "--listen %s: %w", address, err)
-	}
-	if insecure || host == "localhost" {
-		return nil
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsLoopback() {
-		return nil
-	}
-	return usage("listen on 127.0.0.1 behind a proxy that authenticates, or add --insecure",
-		"--listen %s: beyond loopback anybody could read the page and the API", address)
 }

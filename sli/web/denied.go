@@ -20,12 +20,13 @@ const (
 	DeniedToken       Denial = "token"       // no such token
 	DeniedPassword    Denial = "password"    // no such user, or another password
 	DeniedCertificate Denial = "certificate" // TLS refused the client's certificate, or there was none
+	DeniedHandshake   Denial = "handshake"   // TLS did not come about otherwise: another protocol, somebody who hung up
 	DeniedScope       Denial = "scope"       // valid, and not enough
 )
 
 // Denials lists all of them.
 func Denials() []Denial {
-	return []Denial{DeniedMissing, DeniedScheme, DeniedToken, DeniedPassword, DeniedCertificate, DeniedScope}
+	return []Denial{DeniedMissing, DeniedScheme, DeniedToken, DeniedPassword, DeniedCertificate, DeniedHandshake, DeniedScope}
 }
 
 // says is what a denied asker is told.
@@ -90,8 +91,8 @@ func NewGate(o GateOptions) *Gate {
 	}
 }
 
-// Deny notes that somebody at an address was not let in.
-func (g *Gate) Deny(why Denial, from string) {
+// Deny notes that somebody at an address was not let in; asked says at what, for the log.
+func (g *Gate) Deny(why Denial, from, asked string) {
 	now := g.Now()
 	g.mu.Lock()
 	d := g.denied[why]
@@ -106,13 +107,14 @@ func (g *Gate) Deny(why Denial, from string) {
 	g.denied[why] = d
 	g.mu.Unlock()
 	if loud {
-		g.Logger.Warn("not let in", "reason", string(why), "from", from, "more_since_last_told", others)
+		g.Logger.Warn("not let in", "reason", string(why), "from", from, "asked", asked, "more_since_last_told", others)
 	}
 }
 
 // deny notes a denial and answers: with 401, or 403 to who is known and may not do this.
 func (g *Gate) deny(w http.ResponseWriter, r *http.Request, challenges []string, why Denial) {
-	g.Deny(why, r.RemoteAddr)
+	const most = 100 // of a path, which the asker chooses
+	g.Deny(why, r.RemoteAddr, r.Method+" "+r.URL.Path[:min(len(r.URL.Path), most)])
 	for _, c := range challenges {
 		w.Header().Add("WWW-Authenticate", c)
 	}

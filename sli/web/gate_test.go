@@ -127,14 +127,38 @@ func TestGate(t *testing.T) {
 			GET  /by-local-socket/metrics -
 			POST /by-local-socket/api/v1/written Bearer wrong
 			GET  //api//v1/sli            -`, []answered{
-			{401, []string{bearerAsked}}, {401, []string{bearerAsked}}, {401, []string{bearerAsked}}, {401, []string{bearerAsked}}, {401, []string{bearerAsked}},
-			{200, nil}, {200, nil}, {200, nil}, {405, nil},
-			{200, nil}, {200, nil}, {200, nil}, {200, nil}, {404, nil},
-			{401, []string{unknownToken}}, {401, []string{unknownToken}}, {401, []string{unknownToken}}, {401, []string{unknownToken}},
-			{401, []string{bearerAsked}}, {401, []string{bearerAsked}}, {401, []string{bearerAsked}},
-			{401, []string{bearerAsked}}, {405, nil}, {405, nil},
-			{200, nil}, {403, []string{moreScope}}, {200, nil}, {403, []string{moreScope}}, {401, []string{bearerAsked}},
-			{200, nil}, {200, nil}, {401, []string{bearerAsked}},
+			{401, []string{bearerAsked}},
+			{401, []string{bearerAsked}},
+			{401, []string{bearerAsked}},
+			{401, []string{bearerAsked}},
+			{401, []string{bearerAsked}},
+			{200, nil},
+			{200, nil},
+			{200, nil},
+			{405, nil},
+			{200, nil},
+			{200, nil},
+			{200, nil},
+			{200, nil},
+			{404, nil},
+			{401, []string{unknownToken}},
+			{401, []string{unknownToken}},
+			{401, []string{unknownToken}},
+			{401, []string{unknownToken}},
+			{401, []string{bearerAsked}},
+			{401, []string{bearerAsked}},
+			{401, []string{bearerAsked}},
+			{401, []string{bearerAsked}},
+			{405, nil},
+			{405, nil},
+			{200, nil},
+			{403, []string{moreScope}},
+			{200, nil},
+			{403, []string{moreScope}},
+			{401, []string{bearerAsked}},
+			{200, nil},
+			{200, nil},
+			{401, []string{bearerAsked}},
 		}},
 		{"no token is left", &Credentials{Bearer: true}, `
 			GET  /api/v1/sli              -
@@ -153,8 +177,16 @@ func TestGate(t *testing.T) {
 			GET  /                        Basic !!
 			GET  /                        Bearer looks
 			GET  /healthz                 -`, []answered{
-			{401, []string{basicAsked}}, {200, nil}, {200, nil}, {405, nil}, {403, nil},
-			{401, []string{basicAsked}}, {401, []string{basicAsked}}, {401, []string{basicAsked}}, {401, []string{basicAsked}}, {200, nil},
+			{401, []string{basicAsked}},
+			{200, nil},
+			{200, nil},
+			{405, nil},
+			{403, nil},
+			{401, []string{basicAsked}},
+			{401, []string{basicAsked}},
+			{401, []string{basicAsked}},
+			{401, []string{basicAsked}},
+			{200, nil},
 		}},
 		{"both", &Credentials{Users: users, Bearer: true, Tokens: tokens}, `
 			GET  /                        -
@@ -247,7 +279,7 @@ func TestDenialsAreCounted(t *testing.T) {
 	server, g := gated(t, &Credentials{
 		Bearer: true, Tokens: []Token{tokenOf("looks", ScopeRead)}, Users: map[string]string{"alice": hashed(t, "wonder")},
 	}, GateOptions{})
-	want := map[string]float64{"missing": 0, "scheme": 0, "token": 0, "password": 0, "certificate": 0, "scope": 0}
+	want := map[string]float64{"missing": 0, "scheme": 0, "token": 0, "password": 0, "certificate": 0, "handshake": 0, "scope": 0}
 	if d := cmp.Diff(want, scraped(t, g)); d != "" {
 		t.Errorf("at birth (-want +got):\n%s", d)
 	}
@@ -257,8 +289,9 @@ func TestDenialsAreCounted(t *testing.T) {
 	} {
 		try(t, server.URL, row)
 	}
-	g.Deny(DeniedCertificate, "192.0.2.1:1")
-	want = map[string]float64{"missing": 2, "scheme": 1, "token": 1, "password": 2, "certificate": 1, "scope": 1}
+	g.Deny(DeniedCertificate, "192.0.2.1:1", "no certificate")
+	g.Deny(DeniedHandshake, "192.0.2.1:1", "EOF")
+	want = map[string]float64{"missing": 2, "scheme": 1, "token": 1, "password": 2, "certificate": 1, "handshake": 1, "scope": 1}
 	if d := cmp.Diff(want, scraped(t, g)); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
 	}
@@ -299,20 +332,20 @@ func TestDenialsAreLoggedOnceAMinute(t *testing.T) {
 		Now: func() time.Time { return now },
 	})
 	for range 5 {
-		g.Deny(DeniedToken, "192.0.2.1:1")
+		g.Deny(DeniedToken, "192.0.2.1:1", "GET /")
 	}
-	g.Deny(DeniedPassword, "192.0.2.2:2")
+	g.Deny(DeniedPassword, "192.0.2.2:2", "GET /")
 	now = now.Add(logEvery - 1)
-	g.Deny(DeniedToken, "192.0.2.1:1")
+	g.Deny(DeniedToken, "192.0.2.1:1", "GET /")
 	now = now.Add(1)
-	g.Deny(DeniedToken, "192.0.2.3:3")
-	g.Deny(DeniedToken, "192.0.2.1:1")
+	g.Deny(DeniedToken, "192.0.2.3:3", "GET /")
+	g.Deny(DeniedToken, "192.0.2.1:1", "GET /")
 	now = now.Add(2 * logEvery)
-	g.Deny(DeniedToken, "192.0.2.4:4")
-	want := `level=WARN msg="not let in" reason=token from=192.0.2.1:1 more_since_last_told=0
-level=WARN msg="not let in" reason=password from=192.0.2.2:2 more_since_last_told=0
-level=WARN msg="not let in" reason=token from=192.0.2.3:3 more_since_last_told=5
-level=WARN msg="not let in" reason=token from=192.0.2.4:4 more_since_last_told=1
+	g.Deny(DeniedToken, "192.0.2.4:4", "GET /")
+	want := `level=WARN msg="not let in" reason=token from=192.0.2.1:1 asked="GET /" more_since_last_told=0
+level=WARN msg="not let in" reason=password from=192.0.2.2:2 asked="GET /" more_since_last_told=0
+level=WARN msg="not let in" reason=token from=192.0.2.3:3 asked="GET /" more_since_last_told=5
+level=WARN msg="not let in" reason=token from=192.0.2.4:4 asked="GET /" more_since_last_told=1
 `
 	if d := cmp.Diff(want, log.String()); d != "" {
 		t.Errorf("log (-want +got):\n%s", d)

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,7 @@ type reader interface {
 // whereOptions says whom to ask, and about which window.
 type whereOptions struct {
 	server, data string
+	shown        shown
 	checks       []string
 	regions      []string
 	window       string
@@ -46,6 +48,7 @@ func (o *whereOptions) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.server, "server", "", "`URL` of a running Gaikei (default $GAIKEI_SERVER, or "+defaultServer+")")
 	f.StringVar(&o.data, "data", "", "data `folder` to read: by its running server, or from the files")
+	o.shown.flags(cmd)
 	f.StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
 	f.StringVar(&o.window, "window", "", "`length` of the window that ends now, like 1h or 28d (default 1h)")
 	f.StringVar(&o.from, "from", "", "`time` the window begins at: RFC 3339, or relative like -2h")
@@ -59,18 +62,43 @@ func (o *whereOptions) open(ctx context.Context, std streams) (reader, error) {
 		return nil, usage("give one of them", "--server and --data exclude each other")
 	}
 	if o.data == "" {
-		switch env := os.Getenv("GAIKEI_SERVER"); {
-		case o.server != "":
-			return newServerReader("--server", o.server)
-		case env != "":
-			return newServerReader("GAIKEI_SERVER", env)
-		}
-		return newServerReader("--server", defaultServer)
+		return o.openServer(std)
+	}
+	if flag := o.shown.given(); flag != "" {
+		return nil, usage("leave it out: a folder is protected by its permissions", "%s has no effect with --data", flag)
 	}
 	if r := socketReader(ctx, filepath.Join(o.data, socketName)); r != nil {
 		return r, nil
 	}
 	return openFolder(ctx, o.data, std)
+}
+
+// openServer makes ready to ask the server that is named, or the one on this machine.
+func (o *whereOptions) openServer(std streams) (reader, error) {
+	from, address := "--server", o.server
+	if env := os.Getenv("GAIKEI_SERVER"); address == "" && env != "" {
+		from, address = "GAIKEI_SERVER", env
+	}
+	if address == "" {
+		address = defaultServer
+	}
+	u, err := serverURL(from, address)
+	if err != nil {
+		return nil, err
+	}
+	r := &serverReader{}
+	if r.show, err = o.shown.credential(u.User); err != nil {
+		return nil, err
+	}
+	if r.client, err = o.shown.client(u.Scheme); err != nil {
+		return nil, err
+	}
+	u.User = nil
+	r.base = u.JoinPath("/").String()
+	if beyond, err := beyondLoopback(net.JoinHostPort(u.Hostname(), "0")); r.show != "" && u.Scheme == "http" && err == nil && beyond {
+		fmt.Fprintf(std.err, "gaikei: hint: %s is asked without TLS: whoever listens on the way can read what is shown to it\n", r.base)
+	}
+	return r, nil
 }
 
 // openFolder reads the files of a folder without a server.
@@ -101,17 +129,9 @@ func (o *whereOptions) query(now time.Time) (sli.Query, error) {
 
 // A serverReader asks the API of a running Gaikei.
 type serverReader struct {
-	base   string
+	base   string // without user and password, so that it can be told
+	show   string // the Authorization header; empty: none
 	client *http.Client
-}
-
-// newServerReader asks the server at a URL; from says where the URL was given.
-func newServerReader(from, base string) (reader, error) {
-	u, err := url.Parse(base)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, usage("for example --server "+defaultServer, "%s %q: want a URL with http or https", from, base)
-	}
-	return &serverReader{base: u.JoinPath("/").String(), client: &http.Client{Timeout: 2 * time.Minute}}, nil
 }
 
 // socketReader asks the server beside a data folder; nil if there is none.
@@ -183,14 +203,17 @@ func (r *serverReader) get(ctx context.Context, address string, into any) error 
 	if err != nil {
 		return err
 	}
+	if r.show != "" {
+		req.Header.Set("Authorization", r.show)
+	}
 	resp, err := r.client.Do(req)
 	if err != nil {
-		return unreachable(fmt.Errorf("ask %s: %w", r.base, withoutURL(err)), "is 'gaikei run' running there? --server and --data say whom to ask")
+		return unreachable(fmt.Errorf("ask %s: %w", r.base, withoutURL(err)), r.connectHint(err))
 	}
 	defer resp.Body.Close()
 	body := io.LimitReader(resp.Body, maxAnswer)
 	if resp.StatusCode != http.StatusOK {
-		return problemOf(r.base, resp.StatusCode, body)
+		return r.problemOf(resp.StatusCode, body)
 	}
 	if err := json.NewDecoder(body).Decode(into); err != nil {
 		return unreachable(fmt.Errorf("ask %s: the answer is not what the API of Gaikei gives: %w", r.base, err), anotherServer)
@@ -210,18 +233,37 @@ func withoutURL(err error) error {
 }
 
 // problemOf makes an error of an RFC 9457 problem; what the asker got wrong is a usage error.
-func problemOf(base string, status int, body io.Reader) error {
+func (r *serverReader) problemOf(status int, body io.Reader) error {
+	text, _ := io.ReadAll(io.LimitReader(body, 64<<10)) // what cannot be read is no problem that could be told
 	var p struct{ Detail, Want string }
-	err := json.NewDecoder(io.LimitReader(body, 64<<10)).Decode(&p)
-	if err != nil || p.Detail == "" {
-		return unreachable(fmt.Errorf("ask %s: %d %s", base, status, http.StatusText(status)), anotherServer)
-	}
-	if status == http.StatusBadRequest || status == http.StatusNotFound {
+	err := json.Unmarshal(text, &p)
+	switch {
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		if p.Detail == "" { // a proxy before it
+			p.Detail = http.StatusText(status)
+		}
+		return unreachable(fmt.Errorf("ask %s: %d %s", r.base, status, p.Detail), r.refusedHint(status))
+	case status == http.StatusBadRequest && strings.Contains(string(text), "HTTP request to an HTTPS server"):
+		return unreachable(fmt.Errorf("ask %s: it wants TLS", r.base), "begin its URL with https://")
+	case err != nil || p.Detail == "":
+		return unreachable(fmt.Errorf("ask %s: %d %s", r.base, status, http.StatusText(status)), anotherServer)
+	case status == http.StatusBadRequest || status == http.StatusNotFound:
 		hint := ""
 		if p.Want != "" {
 			hint = "wanted is " + p.Want
 		}
 		return usage(hint, "%s", p.Detail)
 	}
-	return unreachable(fmt.Errorf("ask %s: %d %s", base, status, p.Detail), "")
+	return unreachable(fmt.Errorf("ask %s: %d %s", r.base, status, p.Detail), "")
+}
+
+// refusedHint says what could be shown, or that what was shown is not enough.
+func (r *serverReader) refusedHint(status int) string {
+	switch {
+	case status == http.StatusForbidden:
+		return "what was shown is valid and does not suffice for this"
+	case r.show == "":
+		return "show a token, in $GAIKEI_TOKEN or with --token-file, or write a user into the URL: https://USER:PASSWORD@HOST/"
+	}
+	return "is what was shown meant for this server, and still valid? 'gaikei token new' makes a token; its hash goes into the server's file of --tokens"
 }

@@ -11,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"fmt"
+	"io"
 	"math/big"
 	"net"
 	"net/http"
@@ -326,6 +327,52 @@ func TestClientCertificates(t *testing.T) {
 	}
 	for p, want := range map[*inside]string{certificateAlone: "4", named: "2", both: "1"} {
 		until(t, "counts the refused certificates", func() bool { return p.failures()["certificate"] == want })
+	}
+}
+
+// TestClientsAreTakenBack: whose authority or name is no longer taken does not get in by resuming an earlier session.
+func TestClientsAreTakenBack(t *testing.T) {
+	t.Parallel()
+	servers, clients, others := newAuthority(t, "servers"), newAuthority(t, "clients"), newAuthority(t, "others")
+	cert, key := servers.issue(2, "server")
+	dir := t.TempDir()
+	write := func(ca *authority, names string) string {
+		return writeFile(t, dir, "web.yaml", fmt.Sprintf("tls_server_config: {cert_file: %q, key_file: %q, client_auth_type: RequireAndVerifyClientCert, client_ca_file: %q, client_allowed_sans: [%s]}\n",
+			cert, key, ca.file, names))
+	}
+	p := runInside(t, "--web-config", write(clients, "grafana"))
+	clientCert, clientKey := clients.issue(3, "grafana")
+	c := servers.client(clientCert, clientKey)
+	c.Transport.(*http.Transport).TLSClientConfig.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	resumed := func() (string, bool) {
+		t.Helper()
+		resp, err := c.Get("https://" + p.listen + "/api/v1/checks")
+		if err != nil {
+			return "refused", false
+		}
+		defer resp.Body.Close()
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			t.Fatal(err)
+		}
+		return resp.Status, resp.TLS.DidResume
+	}
+	for _, row := range []struct {
+		name    string
+		ca      *authority
+		names   string
+		want    string
+		resumed bool
+	}{
+		{"at first", clients, "grafana", "200 OK", false},
+		{"again", clients, "grafana", "200 OK", true},
+		{"another name only", clients, "curious", "refused", false},
+		{"its name again", clients, "curious, grafana", "200 OK", true},
+		{"another authority only", others, "grafana", "refused", false},
+	} {
+		write(row.ca, row.names)
+		if got, again := resumed(); got != row.want || again != row.resumed {
+			t.Errorf("%s: got %s, resumed %v; want %s, %v", row.name, got, again, row.want, row.resumed)
+		}
 	}
 }
 

@@ -22,13 +22,16 @@ func newConfig(std streams) *cobra.Command {
 }
 
 func newConfigCheck(std streams) *cobra.Command {
-	var path string
+	var o runOptions
 	cmd := &cobra.Command{
 		Use:   "check -c gaikei.yaml",
 		Short: "Tell every fault of a configuration, and what is doubtful in it",
-		Args:  noArguments,
+		Long: "Tells every fault of a configuration, and what is doubtful in it. With --web-config and --tokens, it reads those files\n" +
+			"and the certificates they name as 'gaikei run' would.",
+		Example: "  gaikei config check -c gaikei.yaml\n  gaikei config check -c gaikei.yaml --web-config web-config.yaml --tokens tokens.yaml",
+		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			file, err := loadConfig(path, config.Options{Now: time.Now()})
+			file, err := loadConfig(o.config, config.Options{Now: time.Now()})
 			if err != nil {
 				return checkFailed(err)
 			}
@@ -38,12 +41,30 @@ func newConfigCheck(std streams) *cobra.Command {
 			for _, n := range file.Notices() {
 				fmt.Fprintln(std.out, n)
 			}
-			fmt.Fprintf(std.out, "%s is valid: %s, %s.\n", path, count(len(file.Checks), "check"), count(len(file.Regions), "region"))
-			return nil
+			fmt.Fprintf(std.out, "%s is valid: %s, %s.\n", o.config, count(len(file.Checks), "check"), count(len(file.Regions), "region"))
+			return checkFailed(o.checkAccess(std))
 		},
 	}
-	configFlag(cmd, &path)
+	configFlag(cmd, &o.config)
+	accessFlags(cmd, &o)
 	return cmd
+}
+
+// checkAccess tells every fault of the files that say who may ask, as far as there are any.
+func (o *runOptions) checkAccess(std streams) error {
+	o.listen = "127.0.0.1:0" // which address they are for is not known here
+	d, err := openDoor(*o, newLog(std.err))
+	if err != nil {
+		return err
+	}
+	c := d.credentials()
+	if d.web != nil {
+		fmt.Fprintf(std.out, "%s is valid: %s, %s.\n", o.webConfig, d.scheme(), count(len(c.Users), "user"))
+	}
+	if d.tokens != nil {
+		fmt.Fprintf(std.out, "%s is valid: %s.\n", o.tokens, count(len(c.Tokens), "token"))
+	}
+	return nil
 }
 
 // checkFailed takes away loadConfig's hint to run the very command that was run.
@@ -77,6 +98,12 @@ func newConfigShow(std streams) *cobra.Command {
 
 func configFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVarP(path, "config", "c", "gaikei.yaml", "configuration `file`")
+}
+
+// accessFlags are the files that say who may ask.
+func accessFlags(cmd *cobra.Command, o *runOptions) {
+	cmd.Flags().StringVar(&o.webConfig, "web-config", "", "`file` with TLS and users, in the format of the Prometheus exporter toolkit")
+	cmd.Flags().StringVar(&o.tokens, "tokens", "", "`file` of bearer tokens, as 'gaikei token new' makes them")
 }
 
 func count(n int, what string) string {

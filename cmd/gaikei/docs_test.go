@@ -137,8 +137,8 @@ func TestUnitStartsTheProgram(t *testing.T) {
 		}
 		lines = append(lines, regexp.MustCompile(`(?m)^Exec[A-Za-z]+=/usr/local/bin/gaikei (.+)$`).FindAllStringSubmatch(string(unit), -1)...)
 	}
-	if len(lines) != 3 {
-		t.Errorf("found %d commands, want 3", len(lines))
+	if len(lines) != 4 {
+		t.Errorf("found %d commands, want 4", len(lines))
 	}
 	for _, line := range lines {
 		if code, _, errs := gaikei(t, append(strings.Fields(line[1]), "--help")...); code != exitFine {

@@ -61,8 +61,7 @@ func newRun(std streams) *cobra.Command {
 	f.StringArrayVar(&o.regions, "region", nil, "`region` to probe for, repeatable, or all; needed when there are several")
 	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
 	f.IntVar(&o.maxRunning, "max-running", 1024, "attempts that may overlap an earlier one of the same check")
-	f.StringVar(&o.webConfig, "web-config", "", "`file` with TLS and users, in the format of the Prometheus exporter toolkit")
-	f.StringVar(&o.tokens, "tokens", "", "`file` of bearer tokens, as 'gaikei token new' makes them")
+	accessFlags(cmd, &o)
 	f.BoolVar(&o.insecure, "insecure", false, "listen beyond loopback also without TLS or without authentication")
 	return cmd
 }

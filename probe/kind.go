@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"net"
+	"time"
 )
 
 // A Kind is a way to look at one target. The struct that implements it is its configuration: exported
@@ -51,6 +52,9 @@ type World struct {
 	Secret func(scheme, name string) (string, error)
 	// UserAgent is sent by HTTP checks that set none; empty means "Gaikei".
 	UserAgent string
+	// ClockOffset tells how far the prober's wall clock is ahead of the aggregator's, as far as is known; nil means
+	// not at all. A slot begun on a clock that is too far off is inconclusive{clock}.
+	ClockOffset func() time.Duration
 	// Verbose makes kinds fill in the whole Detail of successful attempts too, for a person who looks on.
 	Verbose bool
 }

@@ -26,6 +26,10 @@ func NewLooker(w *World, c *Controls, region string) *Looker {
 // maxClockStep is how far wall and monotonic time may part within an attempt.
 const maxClockStep = time.Second
 
+// maxClockOffset is how far the prober's clock may be off the aggregator's for a check's slots to mean the same instants
+// to both.
+func (c *Check) maxClockOffset() time.Duration { return min(c.Interval/2, 5*time.Second) }
+
 // LatestLag is how late after its instant a slot may still be probed.
 func (c *Check) LatestLag() time.Duration { return min(c.Interval/4, 5*time.Second) }
 
@@ -112,11 +116,21 @@ func (l *Looker) attempt(ctx context.Context, c *Check) *trial {
 	case step.Abs() > maxClockStep:
 		t.Reason = Clock
 		t.Detail.Error = fmt.Sprintf("the wall clock was set by %v during the attempt, over %v", step, maxClockStep)
+	case l.clockOffset().Abs() > c.maxClockOffset() && c.Interval > 0:
+		t.Reason = Clock
+		t.Detail.Error = fmt.Sprintf("the prober's clock is off the aggregator's by %v, over %v", l.clockOffset(), c.maxClockOffset())
 	case ctx.Err() != nil && t.Reason != ReasonNone:
 		t.Reason = Stopped
 	}
 	l.controls.saw(&t.Attempt)
 	return t
+}
+
+func (l *Looker) clockOffset() time.Duration {
+	if l.world.ClockOffset == nil {
+		return 0
+	}
+	return l.world.ClockOffset()
 }
 
 // guarded makes an attempt of a panic.

@@ -337,3 +337,25 @@ func BenchmarkLookUp(b *testing.B) {
 		lookNow(b.Context(), l, c)
 	}
 }
+
+// A clock that is off the aggregator's is the prober's fault, and only beyond half an interval or five seconds.
+func TestClockOffset(t *testing.T) {
+	for _, x := range []struct {
+		interval, offset time.Duration
+		want             Outcome
+	}{
+		{time.Minute, 5 * time.Second, Up},
+		{time.Minute, 5*time.Second + 1, Inconclusive},
+		{time.Minute, -5*time.Second - 1, Inconclusive},
+		{4 * time.Second, 2 * time.Second, Up},
+		{4 * time.Second, -2*time.Second - 1, Inconclusive},
+	} {
+		w := &World{ClockOffset: func() time.Duration { return x.offset }}
+		c := checkOf(&fake{target: host("192.0.2.1"), do: after(0, ReasonNone)}, time.Second)
+		c.Interval = x.interval
+		got, ev := NewLooker(w, nil, "here").Look(t.Context(), c, time.Now().UnixMilli())
+		if got.Outcome != x.want || got.Outcome == Inconclusive && (got.Reason != Clock || ev.Detail.Error == "") {
+			t.Errorf("off by %v at %v: got %v{%v}, evidence %q, want %v", x.offset, x.interval, got.Outcome, got.Reason, ev.Detail.Error, x.want)
+		}
+	}
+}

@@ -13,6 +13,7 @@ type Looker struct {
 	controls *Controls
 	region   string
 	wall     func() time.Time // the wall clock; its monotonic reading is not used
+	lapses   lapses
 }
 
 // NewLooker returns a Looker for a region. A nil world is the real one; nil controls are `controls: none`.
@@ -66,6 +67,8 @@ type trial struct {
 	Attempt
 	end     time.Time
 	witness chan Witness // nil until asked for
+	lapse   *lapse       // nil if it was none
+	before  *lapse       // what the check's attempt before was, if both are of one run
 }
 
 // try makes a slot's attempts, at least one. Those that are followed by another are vouched for meanwhile.
@@ -73,6 +76,7 @@ func (l *Looker) try(ctx context.Context, c *Check, e Expectation) []*trial {
 	var ts []*trial
 	for {
 		t := l.attempt(ctx, c)
+		l.remember(c, e, t)
 		ts = append(ts, t)
 		if e.settles(&t.Attempt) || len(ts) > c.Client.Retries {
 			return ts
@@ -148,7 +152,7 @@ func (l *Looker) vouch(ctx context.Context, e Expectation, t *trial) Witness {
 	if !e.needsWitness(&t.Attempt) {
 		return Blind
 	}
-	return l.controls.witness(ctx, &t.Attempt, t.end)
+	return l.controls.witness(ctx, t)
 }
 
 // settle judges a slot's attempts. The second value is the index of the one that decided.

@@ -192,7 +192,7 @@ func (c *Controls) question(ctx context.Context, t track, k *control) {
 	if a.Lost > 0 {
 		return
 	}
-	s := sighting{at: at, host: a.Host, addr: a.Addr.Addr(), control: true}
+	s := sighting{at: at, host: a.Host, addr: a.Addr.Addr(), took: time.Since(at), control: true}
 	c.seen[t].note(s)
 	if records {
 		c.seen[trackRecords].note(s)

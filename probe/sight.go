@@ -12,6 +12,7 @@ type sighting struct {
 	at   time.Time
 	host string     // configured name or address; for the resolver the registrable domain that was asked for
 	addr netip.Addr // what was dialled, if anything
+	took time.Duration
 	// control: it was a control that saw, in a round.
 	control bool
 }
@@ -19,6 +20,10 @@ type sighting struct {
 func (s sighting) same(o sighting) bool {
 	return s.host == o.host || s.addr.IsValid() && s.addr == o.addr
 }
+
+// over is the instant at which the attempt had succeeded. It may have begun by finding an address, without a packet
+// to the host, so only by now is it certain that the network was alive since at.
+func (s sighting) over() time.Time { return s.at.Add(s.took) }
 
 // distinct counts hosts, taking two for one if they share a name or an address, up to a limit.
 func distinct(ss []sighting, limit int) int {
@@ -123,6 +128,24 @@ func (m *memory) between(from, to time.Time, target sighting) []sighting {
 	}
 	slices.SortFunc(found, func(a, b sighting) int { return a.at.Compare(b.at) })
 	return found
+}
+
+// seenBy returns the earliest instant by which a quorum had been seen in attempts that began in [from, to]; zero
+// if there is none, or a blind instant before it.
+func (m *memory) seenBy(from, to time.Time, target sighting, quorum int) time.Time {
+	by := m.between(from, to, target)
+	slices.SortStableFunc(by, func(a, b sighting) int { return a.over().Compare(b.over()) })
+	for i := range by {
+		if distinct(by[:i+1], quorum) < quorum {
+			continue
+		}
+		seen := by[i].over()
+		if m.covered(window(from, seen.Sub(from)), target, quorum) {
+			return seen
+		}
+		break
+	}
+	return time.Time{}
 }
 
 // A stretch asks whether every piece of a given length of an interval has a quorum of sightings. A blip of

@@ -143,3 +143,44 @@ func TestBlindInstants(t *testing.T) {
 		})
 	}
 }
+
+// TestSeenBy: an attempt counts if it began late enough, and from when it was over.
+func TestSeenBy(t *testing.T) {
+	const ms = time.Millisecond
+	seen := func(host string, from int, took time.Duration) sighting {
+		return sighting{at: at(from), host: host, took: took}
+	}
+	rows := []struct {
+		name  string
+		seen  []sighting
+		blind []int
+		want  int // zero: not at all
+	}{
+		{"nobody", nil, nil, 0},
+		{"too few", []sighting{seen("a", 100, 0), seen("a", 200, 0)}, nil, 0},
+		{"two", []sighting{seen("a", 100, 0), seen("b", 200, 0), seen("c", 300, 0)}, nil, 200},
+		{"the first of them began before", []sighting{seen("a", -1, 200*ms), seen("b", 200, 0), seen("c", 300, 0)}, nil, 300},
+		{"the first of them was over last", []sighting{seen("a", 100, 900*ms), seen("b", 200, 5*ms), seen("c", 300, 5*ms)}, nil, 305},
+		{"too late", []sighting{seen("a", 100, 0), seen("b", 2001, 0)}, nil, 0},
+		{"the target itself", []sighting{seen("a", 100, 0), seen("target", 200, 0)}, nil, 0},
+		{"blind before", []sighting{seen("a", 500, 0), seen("b", 600, 0)}, []int{300}, 0},
+		{"blind between the two", []sighting{seen("a", 100, 0), seen("b", 600, 0)}, []int{300}, 0},
+		{"blind after", []sighting{seen("a", 100, 0), seen("b", 200, 0)}, []int{300}, 200},
+		{"dead controls among busy checks", []sighting{seen("a", -100, 0), seen("b", -50, 0), seen("a", 60, 0), seen("b", 80, 0)}, []int{50}, 80},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			var m memory
+			for _, s := range r.seen {
+				m.note(s)
+			}
+			for _, ms := range r.blind {
+				m.noteBlind(at(ms))
+			}
+			got := m.seenBy(at(0), at(2000), sighting{host: "target"}, 2)
+			if got.IsZero() != (r.want == 0) || !got.IsZero() && !got.Equal(at(r.want)) {
+				t.Errorf("got %v, want %v", got, at(r.want))
+			}
+		})
+	}
+}

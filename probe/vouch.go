@@ -25,9 +25,11 @@ type claim struct {
 	track  track
 	target sighting // the host that cannot vouch for itself
 	ways   [][]stretch
+	lapse  bool // one blip may be all there was to it, and another such failure in a row would say more
 }
 
-// claimOf says what must have been seen of the network for an attempt that ran from s to e.
+// claimOf says what must have been seen of the network for an attempt that ran from s to e. If the check's attempt
+// before was a lapse, before is by when others had been seen after it; otherwise, and if they were not, zero.
 //
 // The question is always whether one blip of our own could have made what was seen. Silence of over a second
 // takes a blip that swallowed the first packet and its repetition a second later; so it is enough that a
@@ -36,7 +38,10 @@ type claim struct {
 // NXDOMAIN) is not made by a blip; it needs a quorum within two seconds after e. A failure at once that
 // a dead interface makes too ("network unreachable") needs a round that begins at once after e, and none
 // before it that was blind, for a little later a blip may be over; or, where other checks look often enough,
-// the same as a loss.
+// the same as a loss. And where the attempt before failed as briefly, and others were seen after that and before s,
+// one blip cannot have made both; then a quorum within two seconds after e is enough, with no round before it that
+// was blind. Only a resolver may be waiting for an answer, or remember one, from the time of a blip, so what does
+// not resolve is no lapse.
 //
 // A success that took over a second must have been seen throughout, as silence must, but for what comes after
 // its end. A success that lost a packet stands if a quorum was seen in every half second from half a second
@@ -45,7 +50,7 @@ type claim struct {
 //
 // What no claim can know: that an answer was lost on its way to us, and repeated, in a blip that falls between
 // two rounds, or within the first second.
-func claimOf(a *Attempt, s, e time.Time) claim {
+func claimOf(a *Attempt, s, e, before time.Time) claim {
 	c := claim{track: trackOf(a.Family), target: sighting{host: a.Host, addr: a.Addr.Addr()}}
 	if a.Reason.Class() == ClassResolve {
 		c.track, c.target = trackResolver, sighting{host: registrable(a.Host)}
@@ -74,7 +79,12 @@ func claimOf(a *Attempt, s, e time.Time) claim {
 	default:
 		now := window(e, atOnce)
 		now.controls, now.clear = true, s.Add(-roundEvery-grace)
-		c.ways = [][]stretch{{now}, dense(e.Add(half))}
+		c.ways, c.lapse = [][]stretch{{now}, dense(e.Add(half))}, c.track.round() != trackResolver
+		if c.lapse && !before.IsZero() && !before.After(s) {
+			again := window(e, within)
+			again.clear = now.clear
+			c.ways = append(c.ways, []stretch{again})
+		}
 	}
 	return c
 }
@@ -114,49 +124,52 @@ func (c *claim) held(m *memory, quorum int) bool {
 	return false
 }
 
-// witness answers for an attempt that ended at e, and waits for the rounds that can settle it: until some two
-// seconds after e, in no case over verdictLimit. When ctx ends it is Blind.
-func (c *Controls) witness(ctx context.Context, a *Attempt, e time.Time) Witness {
+// claim is what must have been seen for a trial to be believed; before is as for claimOf.
+func (t *trial) claim(before time.Time) claim { return claimOf(&t.Attempt, t.Start, t.end, before) }
+
+// witness answers for an attempt, and waits for the rounds that can settle it: until some two seconds after its
+// end, in no case over verdictLimit. When ctx ends it is Blind.
+func (c *Controls) witness(ctx context.Context, t *trial) Witness {
 	if c.none() {
 		return NoControls
 	}
-	claim := claimOf(a, a.Start, e)
-	if ok, _ := c.ask(&claim); ok {
-		return Vouched
+	defer c.judged(t.lapse)
+	ok, next := c.ask(t)
+	if next != nil {
+		limited, cancel := context.WithDeadline(ctx, t.end.Add(verdictLimit))
+		defer cancel()
+		ctx = limited
+		track := t.claim(time.Time{}).track
+		c.join(ctx, track)
+		defer c.leave(track)
 	}
-	ctx, cancel := context.WithDeadline(ctx, e.Add(verdictLimit))
-	defer cancel()
-	if time.Now().Before(claim.end()) {
-		c.join(ctx, claim.track)
-		defer c.leave(claim.track)
-	}
-	for {
-		ok, next := c.ask(&claim)
-		switch {
-		case ok:
-			return Vouched
-		case next == nil:
-			return Blind
-		}
+	for next != nil {
 		select {
 		case <-next:
+			ok, next = c.ask(t)
 		case <-ctx.Done():
 			return Blind
 		}
 	}
+	if ok {
+		return Vouched
+	}
+	return Blind
 }
 
-// ask reports whether the claim holds, and otherwise a channel that closes with the round that may yet settle
-// it; nil if none can.
-func (c *Controls) ask(claim *claim) (bool, <-chan struct{}) {
+// ask reports whether a trial's claim holds, and otherwise a channel that closes with the round that may yet settle
+// it; nil if none can. A lapse is let wait for a round in any case: the next one may need it.
+func (c *Controls) ask(t *trial) (bool, <-chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	claim := t.claim(c.seenAfter(t.before))
 	if claim.held(&c.seen[claim.track], c.quorums[claim.track.round()]) {
 		return true, nil
 	}
 	r := &c.rounds[claim.track.round()]
 	end := claim.end()
-	if r.running > 0 && !r.last.After(end) || time.Now().Before(end) {
+	switch {
+	case r.running > 0 && !r.last.After(end), time.Now().Before(end), t.lapse != nil && r.last.Before(t.end):
 		return false, r.ended
 	}
 	return false, nil

@@ -164,20 +164,78 @@ func TestClaims(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			var m memory
-			for i, ms := range r.controls {
-				m.note(sighting{at: at(ms), host: fmt.Sprint("control", i), control: true})
-			}
-			for i, ms := range r.checks {
-				m.note(sighting{at: at(ms), host: fmt.Sprint("check", i)})
-			}
-			for _, ms := range r.blind {
-				m.noteBlind(at(ms))
-			}
+			m := remembering(r.controls, r.checks, r.blind)
 			r.a.Host = "target"
-			claim := claimOf(&r.a, at(0), at(r.end))
-			if got := claim.held(&m, 1); got != r.want {
+			claim := claimOf(&r.a, at(0), at(r.end), time.Time{})
+			if got := claim.held(m, 1); got != r.want {
 				t.Errorf("got %v, want %v", got, r.want)
+			}
+		})
+	}
+}
+
+// remembering makes a memory of instants in ms, every sighting by a host of its own.
+func remembering(controls, checks, blind []int) *memory {
+	m := new(memory)
+	for i, ms := range controls {
+		m.note(sighting{at: at(ms), host: fmt.Sprint("control", i), control: true})
+	}
+	for i, ms := range checks {
+		m.note(sighting{at: at(ms), host: fmt.Sprint("check", i)})
+	}
+	for _, ms := range blind {
+		m.noteBlind(at(ms))
+	}
+	return m
+}
+
+// TestClaimsAfterALapse: what a second lapse in a row takes, and which failures are none. Times are as in TestClaims;
+// before is by when others had been seen after the first.
+func TestClaimsAfterALapse(t *testing.T) {
+	silent := Attempt{Reason: Timeout}
+	route := Attempt{Reason: NetworkUnreachable}
+	never, first := []int(nil), []int{-400}
+	rows := []struct {
+		name   string
+		a      Attempt
+		end    int
+		before []int // none or one
+		checks []int
+		blind  []int
+		lapse  bool
+		want   bool
+	}{
+		{"seen between the two and after", silent, 500, first, []int{1900}, nil, true, true},
+		{"seen as it begins, and two seconds after its end", silent, 500, []int{0}, []int{2500}, nil, true, true},
+		{"seen long ago", silent, 500, []int{-600000}, []int{1900}, nil, true, true},
+		{"the first one, or not seen since", silent, 500, never, []int{1900}, nil, true, false},
+		{"seen only since it began", silent, 500, []int{1}, []int{1900}, nil, true, false},
+		{"not seen after", silent, 500, first, []int{499}, nil, true, false},
+		{"seen too late after", silent, 500, first, []int{2501}, nil, true, false},
+		{"blind after it", silent, 500, first, []int{1900}, []int{1500}, true, false},
+		{"blind while it lasted", silent, 500, first, []int{1900}, []int{100}, true, false},
+		{"blind just before it", silent, 500, first, []int{1900}, []int{-1000}, true, false},
+		{"blind long before it", silent, 500, first, []int{1900}, []int{-1300}, true, true},
+		{"dead controls among busy checks", silent, 500, first, []int{1300, 1400, 1600}, []int{1500}, true, true},
+		{"no route", route, 1, first, []int{1900}, nil, true, true},
+		{"a silent datagram", Attempt{Reason: ResponseTimeout, Datagram: true}, 500, first, []int{1900}, nil, true, true},
+		{"a body that stops", Attempt{Reason: TooSlow}, 500, first, []int{1900}, nil, true, true},
+		{"silence of a second", silent, 1000, first, []int{2900}, nil, false, false},
+		{"a loss that was made good", Attempt{Reason: ResponseTimeout, Lost: 1}, 500, first, []int{1900}, nil, false, false},
+		{"a success after a loss", Attempt{Lost: 1}, 500, first, []int{1900}, nil, false, false},
+		{"a refusal is believed anyhow", Attempt{Reason: Refused}, 500, never, []int{1900}, nil, false, true},
+		{"a name that does not resolve in time", Attempt{Reason: DNSTimeout}, 500, first, []int{1900}, nil, false, false},
+		{"a resolver's SERVFAIL", Attempt{Reason: DNSServfail}, 500, first, []int{1900}, nil, false, false},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			var before time.Time
+			for _, ms := range r.before {
+				before = at(ms)
+			}
+			claim := claimOf(&r.a, at(0), at(r.end), before)
+			if got := claim.held(remembering(nil, r.checks, r.blind), 1); got != r.want || claim.lapse != r.lapse {
+				t.Errorf("held: %v, want %v; a lapse: %v, want %v", got, r.want, claim.lapse, r.lapse)
 			}
 		})
 	}

@@ -225,6 +225,57 @@ checks:
 	}
 }
 
+// TestShortTimeouts lets several checks with a time-out of half a second fail together. Rounds of controls are too rare
+// to speak for each failure, but not for one after another: only the first slots may be undecided.
+func TestShortTimeouts(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, "192.0.2.11", "192.0.2.12")
+	n.serve("192.0.2.11:80", "192.0.2.12:80")
+	// Packets to it go out, and nobody takes them: what is dropped at home would fail as our own fault.
+	n.run("ip", "-n", n.near, "neigh", "add", "192.0.2.10", "lladdr", "02:00:00:00:00:10", "dev", "cable")
+	dir := t.TempDir()
+	p := start(t, writeFile(t, dir, "gaikei.yaml", `
+regions: {here: {}}
+controls:
+  targets:
+    - {http: {url: "http://192.0.2.11/"}}
+    - {tcp: {address: "192.0.2.12:80"}}
+defaults: {interval: 2s, timeout: 500ms}
+checks:
+  - {name: one, tcp: {address: "192.0.2.10:81"}}
+  - {name: two, tcp: {address: "192.0.2.10:82"}}
+  - {name: three, http: {url: "http://192.0.2.10/"}}
+  - {name: four, dns: {server: "192.0.2.10", name: www.example.com, type: A}}
+  - {name: wall, tcp: {address: "192.0.2.10:83"}, expect: {unreachable: all, by: [timeout]}}
+`), dir+"/data", n.inNear()...)
+	wait(t, 17*time.Second)
+	judged := time.Now().Add(-5 * time.Second)
+	p.stop()
+
+	for check, want := range map[string]sli.Outcome{
+		"one": sli.Down, "two": sli.Down, "three": sli.Down, "four": sli.Down, "wall": sli.ExpectedUnreachable,
+	} {
+		var outcomes []sli.Outcome
+		var reasons []string
+		for _, slot := range slotsOf(t, dir+"/data", check, "here") {
+			if time.UnixMilli(slot.At).Before(judged) {
+				outcomes, reasons = append(outcomes, slot.Outcome), append(reasons, slot.Reason)
+			}
+		}
+		t.Logf("%s: %v for %v", check, outcomes, reasons)
+		if len(outcomes) < 4 {
+			t.Errorf("%s has the slots %v, want at least 4", check, outcomes)
+			continue
+		}
+		for _, o := range outcomes[2:] {
+			if o != want {
+				t.Errorf("%s came to %v, want %v from the third slot on", check, outcomes, want)
+				break
+			}
+		}
+	}
+}
+
 // figures asks the API what a network that was gone did to the indicators: nothing to those of the targets, and
 // everything to that of the prober.
 func (n *network) figures(p *program, spans map[string]*span) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -97,6 +98,9 @@ func result(n int) probe.Result {
 	return r
 }
 
+// oneResult is a batch of the nth result.
+func oneResult(n int) *probe.Batch { return &probe.Batch{Results: []probe.Result{result(n)}} }
+
 // number is the reverse of result.
 func number(r probe.Result) int { return int(r.Slot-1795392000000) / 1000 }
 
@@ -136,6 +140,13 @@ func (c *catcher) got() []int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.numbers)
+}
+
+// senders are those of messages, with their number.
+func (c *catcher) senders() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.from)
 }
 
 func (c *catcher) fail(err error) {

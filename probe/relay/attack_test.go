@@ -31,7 +31,7 @@ func attack(t *testing.T, creds *Credentials, options ...nats.Option) *attacker 
 	if err != nil {
 		t.Fatal(err)
 	}
-	options = append(options, nats.Nkey(creds.PublicKey(), creds.key.pair.Sign), nats.NoReconnect(),
+	options = append(options, nats.Nkey(creds.PublicKey(), creds.key.pair().Sign), nats.NoReconnect(),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { a.note(err) }))
 	if secure != nil {
 		options = append(options, nats.Secure(secure))
@@ -390,7 +390,7 @@ func TestAttackConnections(t *testing.T) {
 		open = append(open, attack(t, creds))
 	}
 	for range 10 {
-		if conn, err := nats.Connect(creds.URLs[0], nats.Nkey(creds.PublicKey(), creds.key.pair.Sign)); !errors.Is(err, nats.ErrAuthorization) {
+		if conn, err := nats.Connect(creds.URLs[0], nats.Nkey(creds.PublicKey(), creds.key.pair().Sign)); !errors.Is(err, nats.ErrAuthorization) {
 			t.Errorf("got %v, %v for a connection too many, want it refused", conn, err)
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/google/renameio/v2"
 	"github.com/nats-io/nkeys"
 )
 
@@ -63,19 +62,16 @@ func ReadCredentials(path string) (*Credentials, error) {
 }
 
 // PublicKey is what the centre knows this key by.
-func (c *Credentials) PublicKey() string { return c.key.public() }
+func (c Credentials) PublicKey() string { return c.key.public() }
 
 // String tells all but the secret.
-func (c *Credentials) String() string {
+func (c Credentials) String() string {
 	return fmt.Sprintf("credentials of %q/%q with key %s for %v", c.Region, c.Prober, c.PublicKey(), c.URLs)
 }
 
-// GoString is String.
-func (c *Credentials) GoString() string { return c.String() }
-
 // Text is the content of a credentials file. It holds the secret.
 func (c *Credentials) Text() ([]byte, error) {
-	seed, err := c.key.pair.Seed()
+	seed, err := c.key.pair().Seed()
 	if err != nil {
 		return nil, fmt.Errorf("write credentials: %w", err)
 	}
@@ -100,7 +96,7 @@ func (c *Credentials) WriteFile(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := renameio.WriteFile(path, text, 0o600, renameio.WithStaticPermissions(0o600)); err != nil {
+	if err := writePrivate(path, text); err != nil {
 		return fmt.Errorf("write credentials: %w", err)
 	}
 	return nil
@@ -164,7 +160,7 @@ func (c *Credentials) set(line string) error {
 		if err != nil {
 			return errors.New("the seed cannot be read, want one that begins with SU")
 		}
-		c.key = key{pair}
+		c.key = keyOf(pair)
 		if !nkeys.IsValidPublicUserKey(c.key.public()) {
 			return errors.New("the seed is of another kind, want one that begins with SU")
 		}

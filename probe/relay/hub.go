@@ -23,6 +23,12 @@ type HubOptions struct {
 	Listen    string // host:port for nats:// and tls://; port 0 takes any; empty: not listened
 	Websocket string // host:port for ws:// and wss://; as Listen
 
+	// TLS is used unless only this machine can connect, there are no names and no files. If no files are given, a CA and a
+	// certificate are made in DIR/tls.
+	Names             []string // host names and addresses that probers reach the centre by
+	CertFile, KeyFile string   // PEM, read again when they change
+	CAFile            string   // PEM, given to probers with their credentials; empty: they trust the system's
+
 	// Admit says whose key a public key is, and whether it may connect. It is called at every connection, one call at a time,
 	// and must answer from memory. It must not call the Hub. Not used with a server elsewhere.
 	Admit func(publicKey string) (Identity, bool)
@@ -41,6 +47,7 @@ type Hub struct {
 	key   key // the centre's own, made for this process
 	gate  *gate
 	peers peers
+	certs *certificates // nil: no TLS
 }
 
 // OpenHub locks the folder, starts the server and opens the far queue. Probers can connect when it returns; what they
@@ -78,6 +85,9 @@ func (h *Hub) prepare() (err error) {
 	if h.key, err = newKey(); err != nil {
 		return err
 	}
+	if h.certs, err = openCertificates(h.o, h.log, time.Now()); err != nil {
+		return err
+	}
 	h.gate = newGate(h, h.o.Admit)
 	h.leave = func(*session) { h.gate.shut() }
 	options, err := h.serverOptions()
@@ -103,11 +113,14 @@ func (h *Hub) Run(ctx context.Context) error {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() { done <- h.serve(ctx, resultSubject+"*.*.*", h.intake) }()
-	tick := time.NewTicker(mendEvery)
+	tick, certs := time.NewTicker(mendEvery), time.NewTicker(certsEvery)
 	defer tick.Stop()
+	defer certs.Stop()
 	for {
 		select {
 		case <-tick.C:
+		case now := <-certs.C:
+			h.certs.look(now)
 		case <-h.kick:
 		case err := <-done:
 			return err
@@ -143,14 +156,21 @@ func (h *Hub) Consume(ctx context.Context, lane Lane, f func(context.Context, []
 	}).run(ctx)
 }
 
-// URLs are where probers find the hub on this machine, with the addresses that it listens on.
+// URLs are where probers on this machine find the hub.
 func (h *Hub) URLs() []string {
+	client, web := "nats://", "ws://"
+	if h.certs != nil {
+		client, web = "tls://", "wss://"
+	}
 	var urls []string
 	if h.o.Listen != "" {
-		urls = append(urls, "nats://"+h.o.Listen)
+		urls = append(urls, client+fromHere(h.o.Listen))
 	}
 	if h.o.Websocket != "" {
-		urls = append(urls, "ws://"+h.o.Websocket)
+		urls = append(urls, web+fromHere(h.o.Websocket))
 	}
 	return urls
 }
+
+// CA is what probers are to trust, in PEM form, for their credentials; nil without TLS, or if it is a public CA's.
+func (h *Hub) CA() []byte { return h.certs.authority() }

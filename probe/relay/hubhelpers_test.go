@@ -99,7 +99,7 @@ func (c *centre) consume(t *testing.T) {
 // enrol makes the credentials of a prober that the centre admits.
 func (c *centre) enrol(t *testing.T, region, prober string) *Credentials {
 	t.Helper()
-	creds, err := NewCredentials(region, prober, c.URLs(), nil)
+	creds, err := NewCredentials(region, prober, c.URLs(), c.CA())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ const (
 	evidenceKept    = 64 // pieces of evidence of one prober
 	farEvidenceMax  = 32 << 20
 	farAckWait      = time.Minute
+	tlsTimeout      = 5.0 // seconds
 	headersRoom     = 4 << 10
 	centreReconnect = 50 * time.Millisecond
 )
@@ -37,7 +39,7 @@ func (h *Hub) blueprint(o *server.Options) blueprint {
 
 // dial connects the centre to its own server.
 func (h *Hub) dial(s *server.Server) (*nats.Conn, error) {
-	return nats.Connect("", nats.InProcessServer(s), nats.Nkey(h.key.public(), h.key.pair.Sign), nats.ErrorHandler(silent),
+	return nats.Connect("", nats.InProcessServer(s), nats.Nkey(h.key.public(), h.key.pair().Sign), nats.ErrorHandler(silent),
 		nats.MaxReconnects(-1), nats.ReconnectWait(centreReconnect))
 }
 
@@ -70,6 +72,10 @@ func (h *Hub) serverOptions() (*server.Options, error) {
 		return nil, err
 	}
 	o.Websocket.NoTLS = true
+	if h.certs != nil {
+		o.TLSConfig, o.TLSTimeout = h.certs.config(), tlsTimeout
+		o.Websocket.TLSConfig, o.Websocket.NoTLS = h.certs.config(), false
+	}
 	return o, nil
 }
 
@@ -101,6 +107,18 @@ func listening(s *server.Server) (client, websocket string) {
 		websocket = address
 	}
 	return client, websocket
+}
+
+// fromHere is how this machine finds an address that a server listens on.
+func fromHere(address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return address
+	}
+	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
+		return net.JoinHostPort("localhost", port)
+	}
+	return address
 }
 
 func portOf(address string) int {

@@ -15,6 +15,9 @@ type HubStatus struct {
 	Broken    bool              // nothing is taken; probers keep their results
 	Since     time.Time         // when it broke, if Broken
 	LastError string            // the newest fault, also after it is over; empty if there never was one
+
+	CertificateEnds time.Time // of the certificate that probers see; zero without TLS
+	CAEnds          time.Time // of the CA that made it; zero if it was not made here
 }
 
 // ProberStatus is what the centre knows of a prober.
@@ -58,6 +61,7 @@ func (h *Hub) Status() HubStatus {
 		st.Probers = append(st.Probers, p.describe(connections[p.id]))
 	}
 	st.Refused = h.gate.turnedAway()
+	st.CertificateEnds, st.CAEnds = h.certs.ends()
 	if s != nil {
 		st.Lanes = s.lanes()
 	}

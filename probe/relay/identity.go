@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/nats-io/nkeys"
 
@@ -24,7 +25,7 @@ func (i Identity) check() error {
 
 // account is the name of the server's account of a prober: its own, so that it shares no subject with anybody.
 func (i Identity) account() string {
-	return "prober/" + tail(i.Region, i.Prober)
+	return "prober/" + strings.ReplaceAll(tail(i.Region, i.Prober), ".", "/")
 }
 
 // A Lane is one way from the probers to the centre. The words are stable.
@@ -40,23 +41,28 @@ const (
 // lanes are those of Lane's constants.
 func lanes() []Lane { return []Lane{Live, Late, Evidence} }
 
-// key is a key pair of ed25519. Its printed form tells nothing.
-type key struct{ pair nkeys.KeyPair }
+// key is a key pair of ed25519. It is behind a function, since of whatever else the package fmt prints the bytes
+// in one way or another.
+type key struct {
+	pair func() nkeys.KeyPair
+}
 
-func (key) String() string   { return "(secret)" }
-func (key) GoString() string { return "(secret)" }
+func keyOf(pair nkeys.KeyPair) key { return key{func() nkeys.KeyPair { return pair }} }
 
 func newKey() (key, error) {
 	pair, err := nkeys.CreateUser()
 	if err != nil {
 		return key{}, fmt.Errorf("make a key: %w", err)
 	}
-	return key{pair}, nil
+	return keyOf(pair), nil
 }
 
-// public returns the public part, which starts with U.
+// public returns the public part, which starts with U; empty of the zero value.
 func (k key) public() string {
-	p, err := k.pair.PublicKey()
+	if k.pair == nil {
+		return ""
+	}
+	p, err := k.pair().PublicKey()
 	if err != nil {
 		return "" // only of a pair that was wiped, and none is
 	}

@@ -73,7 +73,7 @@ func (u *Uplink) connect() (*link, error) {
 	c := u.o.Credentials
 	l := &link{changed: make(chan struct{})}
 	options := []nats.Option{
-		nats.Name("gaikei " + u.id.Region + "/" + u.id.Prober), nats.Nkey(c.key.public(), c.key.pair.Sign),
+		nats.Name("gaikei " + u.id.Region + "/" + u.id.Prober), nats.Nkey(c.key.public(), c.key.pair().Sign),
 		nats.Timeout(dialTimeout), nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.CustomReconnectDelay(u.backoff),
 		nats.ReconnectBufSize(-1), nats.IgnoreAuthErrorAbort(), nats.IgnoreDiscoveredServers(),
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2),

@@ -376,6 +376,30 @@ func TestClientsAreTakenBack(t *testing.T) {
 	}
 }
 
+// TestOpenConnections: a connection from before certificates were required has none and is told so.
+func TestOpenConnections(t *testing.T) {
+	t.Parallel()
+	servers, clients := newAuthority(t, "servers"), newAuthority(t, "clients")
+	cert, key := servers.issue(2, "server")
+	dir := t.TempDir()
+	block := fmt.Sprintf("tls_server_config:\n  cert_file: %q\n  key_file: %q\n", cert, key)
+	p := runInside(t, "--web-config", writeFile(t, dir, "web.yaml", block))
+	c := servers.client(clients.issue(3, "grafana"))
+	c.Transport.(*http.Transport).DisableKeepAlives = false
+	url := "https://" + p.listen + "/api/v1/checks"
+	if got := p.ask(c, "GET", url, nil); got != "200 HTTP/2.0" {
+		t.Errorf("at first: got %s, want 200", got)
+	}
+	writeFile(t, dir, "web.yaml", block+fmt.Sprintf("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: %q\n", clients.file))
+	if got := p.ask(c, "GET", url, nil); got != "401 HTTP/2.0" {
+		t.Errorf("by the connection that is open: got %s, want 401", got)
+	}
+	c.CloseIdleConnections()
+	if got := p.ask(c, "GET", url, nil); got != "200 HTTP/2.0" {
+		t.Errorf("by a new connection: got %s, want 200", got)
+	}
+}
+
 // until polls a condition.
 func until(t *testing.T, what string, cond func() bool) {
 	t.Helper()

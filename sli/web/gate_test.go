@@ -422,3 +422,14 @@ func TestEveryRouteDeclaresItsScope(t *testing.T) {
 		t.Errorf("routes without a scope (-want +got):\n%s", d)
 	}
 }
+
+// TestWhatIsNoRouteIsForReaders: a stranger is not even told that there is nothing.
+func TestWhatIsNoRouteIsForReaders(t *testing.T) {
+	g := NewGate(GateOptions{Credentials: func() *Credentials { return &Credentials{Bearer: true} }})
+	s := newServer(Options{Source: newMemory(), Gate: g})
+	w := httptest.NewRecorder()
+	s.serving(map[string]route{"/here": reads(s.healthz)}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/elsewhere", nil))
+	if w.Code != http.StatusUnauthorized {
+		t.Errorf("status %d, want 401", w.Code)
+	}
+}

@@ -23,7 +23,8 @@ import (
 type centre struct {
 	opts    runOptions
 	store   *timeline.Store
-	station *station
+	station *station // nil: nothing is looked at in this process
+	roster  *roster  // nil: no probers of other processes connect
 	planner planner
 	log     *slog.Logger
 	door    *door // who may come in
@@ -88,8 +89,10 @@ func (c *centre) start(ctx context.Context, g *errgroup.Group, file *config.File
 	if err != nil {
 		return err
 	}
-	if err := c.station.retire(ctx, regionNames(chosen)); err != nil {
-		return err
+	if c.station != nil {
+		if err := c.station.retire(ctx, regionNames(chosen)); err != nil {
+			return err
+		}
 	}
 	if err := c.apply(ctx, g, file); err != nil {
 		return err
@@ -152,12 +155,14 @@ func (c *centre) apply(ctx context.Context, g *errgroup.Group, file *config.File
 	if err := c.planner.publish(ctx, file, ordinals); err != nil {
 		return err
 	}
-	var orders []order
-	for _, r := range regions {
-		orders = append(orders, order{region: r.Name, ordinal: ordinals[r.Name], controls: file.Controls.Options(), checks: file.Checks})
-	}
-	if err := c.station.follow(ctx, g, orders); err != nil {
-		return err
+	if c.station != nil {
+		var orders []order
+		for _, r := range regions {
+			orders = append(orders, order{region: r.Name, ordinal: ordinals[r.Name], controls: file.Controls.Options(), checks: file.Checks})
+		}
+		if err := c.station.follow(ctx, g, orders); err != nil {
+			return err
+		}
 	}
 	c.state.Store(&state{file: file, regions: regionNames(regions)})
 	return nil
@@ -213,10 +218,29 @@ func (c *centre) ingest(ctx context.Context) error {
 // ingestEvidence takes evidence from the queue into the store until ctx ends. It may be lost, so an error
 // is told and forgotten.
 func (c *centre) ingestEvidence(ctx context.Context) error {
-	return c.station.queue.ConsumeEvidence(ctx, func(ctx context.Context, ms []relay.Message) {
-		if err := c.store.IngestEvidence(ctx, storeMessages(ms)); err != nil && ctx.Err() == nil {
-			c.log.Warn("evidence lost", "messages", len(ms), "error", err)
-		}
+	return c.station.queue.ConsumeEvidence(ctx, c.storeEvidence)
+}
+
+func (c *centre) storeEvidence(ctx context.Context, ms []relay.Message) {
+	if err := c.store.IngestEvidence(ctx, storeMessages(ms)); err != nil && ctx.Err() == nil {
+		c.log.Warn("evidence lost", "messages", len(ms), "error", err)
+	}
+}
+
+// faults says what is wrong with Gaikei itself, a sentence each.
+func (c *centre) faults() []string {
+	fs := c.station.faults()
+	if c.roster != nil {
+		fs = append(fs, c.roster.faults()...)
+	}
+	return fs
+}
+
+// tellFaults logs each fault when it begins and when it is over, until ctx ends.
+func (c *centre) tellFaults(ctx context.Context) error {
+	return everySight(ctx, c.log, func(ctx context.Context) []string {
+		c.station.recheck(ctx)
+		return c.faults()
 	})
 }
 

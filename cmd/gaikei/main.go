@@ -95,7 +95,7 @@ func newRoot(std streams) *cobra.Command {
 		return usage(flagHint(cmd, err), "%w", err)
 	})
 	root.AddCommand(
-		newRun(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newProbers(std), newToken(std),
+		newRun(std), newAggregator(std), newProberCommand(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newProbers(std), newToken(std),
 	)
 	return root
 }
@@ -122,7 +122,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 
 // laterCommands are those that other texts speak of already.
 func laterCommands() []string {
-	return []string{"aggregator", "prober", "slo", "incidents", "corrections", "export"}
+	return []string{"slo", "incidents", "corrections", "export"}
 }
 
 // suggestionDistance is how many letters a suggestion may differ from what was typed.

@@ -20,9 +20,14 @@ func (c *centre) gatherer(gate *web.Gate) prometheus.Gatherer {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		web.NewCollector(c.store),
-		newStationCollector(c.station),
 		gate,
 	)
+	if c.station != nil {
+		reg.MustRegister(newStationCollector(c.station))
+	}
+	if c.roster != nil {
+		reg.MustRegister(newHubCollector(c.roster.hub, c.roster.presence))
+	}
 	return reg
 }
 

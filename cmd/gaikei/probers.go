@@ -16,11 +16,11 @@ import (
 func newProbers(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "probers",
-		Short: "Whether the regions could see",
+		Short: "Whether the regions could see, and who may probe",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newProbersList(std))
+	cmd.AddCommand(newProbersList(std), newProbersStatus(std), newProbersEnroll(std), newProbersRotate(std), newProbersRevoke(std), newProbersKeys(std))
 	return cmd
 }
 

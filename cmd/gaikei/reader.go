@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -33,22 +34,32 @@ type reader interface {
 	Close() error
 }
 
-// whereOptions says whom to ask, and about which window.
-type whereOptions struct {
+// whom says whom to ask.
+type whom struct {
 	server, data string
 	shown        shown
-	checks       []string
-	regions      []string
-	window       string
-	from, to     string
-	output       string
 }
 
-func (o *whereOptions) flags(cmd *cobra.Command) {
+func (o *whom) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.server, "server", "", "`URL` of a running Gaikei (default $GAIKEI_SERVER, or "+defaultServer+")")
 	f.StringVar(&o.data, "data", "", "data `folder` to read: by its running server, or from the files")
 	o.shown.flags(cmd)
+}
+
+// whereOptions says whom to ask, and about which window.
+type whereOptions struct {
+	whom
+	checks   []string
+	regions  []string
+	window   string
+	from, to string
+	output   string
+}
+
+func (o *whereOptions) flags(cmd *cobra.Command) {
+	o.whom.flags(cmd)
+	f := cmd.Flags()
 	f.StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
 	f.StringVar(&o.window, "window", "", "`length` of the window that ends now, like 1h or 28d (default 1h)")
 	f.StringVar(&o.from, "from", "", "`time` the window begins at: RFC 3339, or relative like -2h")
@@ -57,7 +68,19 @@ func (o *whereOptions) flags(cmd *cobra.Command) {
 }
 
 // open finds who answers: the server named, the one beside the data folder, or the folder itself.
-func (o *whereOptions) open(ctx context.Context, std streams) (reader, error) {
+func (o *whom) open(ctx context.Context, std streams) (reader, error) {
+	r, err := o.running(ctx, std)
+	if err != nil {
+		return nil, err
+	}
+	if r != nil {
+		return r, nil
+	}
+	return openFolder(ctx, o.data, std)
+}
+
+// running finds the server that answers: the one named, or the one beside the data folder; nil if none runs there.
+func (o *whom) running(ctx context.Context, std streams) (*serverReader, error) {
 	if o.data != "" && o.server != "" {
 		return nil, usage("give one of them", "--server and --data exclude each other")
 	}
@@ -67,14 +90,11 @@ func (o *whereOptions) open(ctx context.Context, std streams) (reader, error) {
 	if flag := o.shown.given(); flag != "" {
 		return nil, usage("leave it out: a folder is protected by its permissions", "%s has no effect with --data", flag)
 	}
-	if r := socketReader(ctx, filepath.Join(o.data, socketName)); r != nil {
-		return r, nil
-	}
-	return openFolder(ctx, o.data, std)
+	return socketReader(ctx, filepath.Join(o.data, socketName)), nil
 }
 
 // openServer makes ready to ask the server that is named, or the one on this machine.
-func (o *whereOptions) openServer(std streams) (reader, error) {
+func (o *whom) openServer(std streams) (*serverReader, error) {
 	from, address := "--server", o.server
 	if env := os.Getenv("GAIKEI_SERVER"); address == "" && env != "" {
 		from, address = "GAIKEI_SERVER", env
@@ -135,7 +155,7 @@ type serverReader struct {
 }
 
 // socketReader asks the server beside a data folder; nil if there is none.
-func socketReader(ctx context.Context, path string) reader {
+func socketReader(ctx context.Context, path string) *serverReader {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, "unix", path)
@@ -203,6 +223,24 @@ func (r *serverReader) get(ctx context.Context, address string, into any) error 
 	if err != nil {
 		return err
 	}
+	return r.do(req, into)
+}
+
+// change sends what is to be changed, as JSON; nil for nothing.
+func (r *serverReader) change(ctx context.Context, method, path string, what, into any) error {
+	body, err := json.Marshal(what)
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, method, r.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	return r.do(req, into)
+}
+
+func (r *serverReader) do(req *http.Request, into any) error {
 	if r.show != "" {
 		req.Header.Set("Authorization", r.show)
 	}

@@ -142,7 +142,7 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	}
 
 	var s stages
-	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, st.tellFaults, c.web(listeners))
+	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.tellFaults, c.web(listeners))
 	s.add(ctx, st.forward)
 	s.add(ctx, func(ctx context.Context) error { return c.run(ctx, file, hangup) })
 	return s.wait(ctx)

@@ -97,7 +97,7 @@ func TestRedirectsKeepCredentials(t *testing.T) {
 func TestSecretsInClearAreTold(t *testing.T) {
 	for address, told := range map[string]bool{"http://gaikei.invalid:8080": true, "http://127.0.0.1:8080": false, "https://gaikei.invalid:8080": false} {
 		var errs strings.Builder
-		o := whereOptions{server: address, shown: shown{tokenFile: writeFile(t, t.TempDir(), "token", "reader")}}
+		o := whereOptions{whom: whom{server: address, shown: shown{tokenFile: writeFile(t, t.TempDir(), "token", "reader")}}}
 		r, err := o.openServer(streams{err: &errs})
 		if err != nil {
 			t.Fatal(err)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -39,6 +40,14 @@ func (s *station) faults() []string {
 
 // tellFaults logs each fault when it begins and when it is over, until ctx ends.
 func (s *station) tellFaults(ctx context.Context) error {
+	return everySight(ctx, s.log, func(ctx context.Context) []string {
+		s.recheck(ctx)
+		return s.faults()
+	})
+}
+
+// everySight asks for the faults now and then, and logs each when it begins and when it is over, until ctx ends.
+func everySight(ctx context.Context, log *slog.Logger, faults func(context.Context) []string) error {
 	tick := time.NewTicker(sightEvery)
 	defer tick.Stop()
 	known := map[string]bool{}
@@ -47,8 +56,7 @@ func (s *station) tellFaults(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			s.recheck(ctx)
-			known = s.tellChanges(known, s.faults())
+			known = tellChanges(log, known, faults(ctx))
 		}
 	}
 }
@@ -61,17 +69,17 @@ func (s *station) recheck(ctx context.Context) {
 }
 
 // tellChanges logs what is new among the faults and what is over, and returns those there are.
-func (s *station) tellChanges(known map[string]bool, faults []string) map[string]bool {
+func tellChanges(log *slog.Logger, known map[string]bool, faults []string) map[string]bool {
 	now := map[string]bool{}
 	for _, f := range faults {
 		now[f] = true
 		if !known[f] {
-			s.log.Error(f)
+			log.Error(f)
 		}
 	}
 	for f := range known {
 		if !now[f] {
-			s.log.Info("over: " + f)
+			log.Info("over: " + f)
 		}
 	}
 	return now

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -141,33 +140,43 @@ func (s *station) now() []*prober {
 	return *s.running.Load()
 }
 
-// drainLimit is how long the store may take at the end for what the queue still holds.
+// drainLimit is how long the reader of the queue may take at the end for what it still holds.
 const drainLimit = 5 * time.Second
 
 // forward runs the queue, and at its end waits until its reader has what was put last; what that does not take in
 // time stays in the queue for the next start.
 func (s *station) forward(ctx context.Context) error {
 	err := s.queue.Run(ctx)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for begun := time.Now(); time.Since(begun) < drainLimit; <-tick.C {
-		if q := s.queue.Status(); q.Pending == 0 || q.Broken {
-			break
-		}
-	}
+	s.drain(func() bool { return false })
 	return err
 }
 
-// ready tells why what is seen is not taken in, nil if it is.
-func (s *station) ready() error {
-	switch q := s.queue.Status(); {
-	case q.Oldest > staleAfter:
-		return fmt.Errorf("results from %s ago have not been taken from the queue", q.Oldest.Round(time.Second))
-	case q.Broken:
+// drain waits until the queue has been read, or there is no use in waiting.
+func (s *station) drain(hopeless func() bool) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for begun := time.Now(); time.Since(begun) < drainLimit && !hopeless(); <-tick.C {
+		if q := s.queue.Status(); q.Pending == 0 || q.Broken {
+			return
+		}
+	}
+}
+
+// working tells why nothing is looked at, or what is seen is not kept; nil if all is well.
+func (s *station) working() error {
+	if q := s.queue.Status(); q.Broken {
 		return fmt.Errorf("the queue takes no results since %s: %s", q.Since.UTC().Format(time.RFC3339), q.LastError)
 	}
 	if s.now() == nil {
-		return errors.New("there is no plan yet")
+		return errNoPlan
 	}
 	return nil
+}
+
+// ready tells also why what was kept is not taken in.
+func (s *station) ready() error {
+	if q := s.queue.Status(); q.Oldest > staleAfter {
+		return fmt.Errorf("the store has not taken results from %s ago", q.Oldest.Round(time.Second))
+	}
+	return s.working()
 }

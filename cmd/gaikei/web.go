@@ -65,12 +65,13 @@ func (c *centre) web(at *openings) func(context.Context) error {
 		page := web.NewHandler(web.Options{
 			Source:   c.store,
 			Catalog:  c.catalog,
-			Faults:   c.station.faults,
+			Faults:   c.faults,
 			Ready:    c.ready,
 			Version:  version(),
 			Now:      time.Now,
 			Gatherer: c.gatherer(gate),
 			Gate:     gate,
+			Roster:   c.webRoster(),
 		})
 		g, ctx := errgroup.WithContext(ctx)
 		g.Go(func() error { return c.door.serve(ctx, at.public, newServer(page, gate, c.log)) })
@@ -80,6 +81,14 @@ func (c *centre) web(at *openings) func(context.Context) error {
 		})
 		return g.Wait()
 	}
+}
+
+// webRoster is the roster as the API takes it.
+func (c *centre) webRoster() web.Roster {
+	if c.roster == nil {
+		return nil
+	}
+	return c.roster
 }
 
 // newServer makes a server with limits to what a slow or endless asker can take.
@@ -168,6 +177,9 @@ const staleAfter = 30 * time.Second
 func (c *centre) ready() error {
 	if c.state.Load() == nil {
 		return errors.New("the configuration is not in force yet")
+	}
+	if c.station == nil {
+		return c.roster.ready()
 	}
 	return c.station.ready()
 }

@@ -24,6 +24,7 @@ type memory struct {
 	lines    map[sli.Series]*line
 	spans    map[string][]sli.Span
 	counters []sli.Counter
+	changes  []sli.Change
 	err      error // what every method fails with
 }
 
@@ -132,6 +133,19 @@ func (m *memory) Phases(_ context.Context, q sli.Query) ([]sli.PhaseReport, erro
 				hs[0].Add(s.Latency, 1)
 			}
 			out = append(out, sli.NewPhaseReport(w, x, []string{"wait"}, hs))
+		}
+	}
+	return out, nil
+}
+
+func (m *memory) Changes(_ context.Context, q sli.Query) ([]sli.Change, error) {
+	if _, err := m.window(q); err != nil || m.err != nil {
+		return nil, errors.Join(err, m.err)
+	}
+	var out []sli.Change
+	for _, c := range m.changes {
+		if wanted(q.Checks, c.Check) && wanted(q.Regions, c.Region) {
+			out = append(out, c)
 		}
 	}
 	return out, nil

@@ -18,10 +18,19 @@
 //	GET /api/v1/sli       check, region (both repeatable); window, or from and to (default: window=1h)
 //	GET /api/v1/probers   region (repeatable); window, or from and to
 //	GET /api/v1/phases    as /api/v1/sli, in whole hours around the window
+//	GET /api/v1/changes   as /api/v1/sli; what the configuration changed, oldest first
 //	GET /api/v1/checks    the checks of the configuration in force
 //	GET /api/v1/evidence  check (required), region, limit (1 to 50, default 10); newest first
 //	GET /healthz /readyz  plain text; 200, or 503 with the reason
 //	GET /metrics          see Collector
+//
+// Where probers of other processes connect, also
+//
+//	GET    /api/v1/presence           how the probers fare
+//	GET    /api/v1/transport          where they connect
+//	GET    /api/v1/enrollments        the keys that may connect, and those that might
+//	POST   /api/v1/enrollments        let a key in; {"key":…,"region":…,"prober":…}; needs scope write
+//	DELETE /api/v1/enrollments/KEY    revoke a key and end its connections; needs scope write
 //
 // # The page
 //
@@ -31,6 +40,7 @@ package web
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"time"
 
@@ -49,6 +59,8 @@ type Source interface {
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
 	// Phases gives one report per check and region that was due in the window, in whole hours around it.
 	Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error)
+	// Changes gives what the configuration changed of checks in the window, oldest first.
+	Changes(ctx context.Context, q sli.Query) ([]sli.Change, error)
 	// Recent gives the last n due slots up to now, oldest first; the newest may not have arrived yet.
 	Recent(ctx context.Context, check, region string, n int) ([]sli.Slot, error)
 	// Evidence gives the last n pieces of evidence, newest first.
@@ -86,13 +98,35 @@ type Options struct {
 	Now      func() time.Time    // nil: time.Now
 	Gatherer prometheus.Gatherer // further metrics; nil: none
 	Gate     *Gate               // who may ask; nil: everybody may read
+	Roster   Roster              // the probers elsewhere; nil: there are none
 }
 
 // NewHandler serves the API, the page and the metrics. It is safe for concurrent use and starts no
 // goroutine that outlives a request.
 func NewHandler(o Options) http.Handler {
 	s := newServer(o)
-	return s.serving(s.routes())
+	routes := s.routes()
+	maps.Copy(routes, s.rosterRoutes())
+	return s.serving(routes)
+}
+
+// NewStatusHandler serves health and metrics alone, for a process that keeps no timelines: Source, Catalog and Faults
+// are not used. It is safe for concurrent use.
+func NewStatusHandler(o Options) http.Handler {
+	s := newServer(o)
+	all := s.routes()
+	routes := map[string]route{"/": reads(s.nothingElse)}
+	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
+		routes[path] = all[path]
+	}
+	return s.serving(routes)
+}
+
+func (s *server) nothingElse(w http.ResponseWriter, r *http.Request) {
+	problem{
+		Status: http.StatusNotFound, Title: "Not found", Detail: "a prober has no page; ask the aggregator",
+		Got: r.URL.Path, Want: "/healthz, /readyz or /metrics",
+	}.write(w)
 }
 
 // serving puts routes behind the gate.
@@ -144,6 +178,7 @@ func (s *server) routes() map[string]route {
 		"/static/{name}":   reads(s.static),
 		"/api/v1/sli":      reads(answer(s.apiSLI)),
 		"/api/v1/phases":   reads(answer(s.apiPhases)),
+		"/api/v1/changes":  reads(answer(s.apiChanges)),
 		"/api/v1/checks":   reads(answer(s.apiChecks)),
 		"/api/v1/probers":  reads(answer(s.apiProbers)),
 		"/api/v1/evidence": reads(answer(s.apiEvidence)),

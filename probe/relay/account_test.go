@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -98,4 +99,18 @@ func TestOneAccountIsNotEnough(t *testing.T) {
 	if m := <-beats; m.Subject != "gaikei.beat.frankfurt.honest" {
 		t.Errorf("got a heartbeat on %s", m.Subject)
 	}
+}
+
+// freePorts finds ports on which nobody listens.
+func freePorts(t *testing.T, n int) (ports []int) {
+	t.Helper()
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close() // all at the end, or the same one would come again
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports
 }

@@ -161,7 +161,7 @@ func (c *Credentials) set(line string) error {
 			return errors.New("the seed cannot be read, want one that begins with SU")
 		}
 		c.key = keyOf(pair)
-		if !nkeys.IsValidPublicUserKey(c.key.public()) {
+		if !isPublicKey(c.key.public()) {
 			return errors.New("the seed is of another kind, want one that begins with SU")
 		}
 	default:

@@ -33,7 +33,10 @@ type HubOptions struct {
 	// and must answer from memory. It must not call the Hub. Not used with a server elsewhere.
 	Admit func(publicKey string) (Identity, bool)
 
-	MaxBytes int64        // of each of the lanes Live and Late; 0: 1 GiB or a quarter of the free disk, whichever is less
+	// Elsewhere is the server to use instead of one in this process. Then nothing above is used. nil: one in this process.
+	Elsewhere *Elsewhere
+
+	MaxBytes int64        // of each of the lanes Live and Late; 0: 1 GiB or a quarter of the free disk, whichever is less; elsewhere 1 GiB
 	Probers  int          // expected; each may fill its share of a lane and no more; 0: 64
 	Logger   *slog.Logger // nil: no log
 }
@@ -43,17 +46,23 @@ type HubOptions struct {
 type Hub struct {
 	*keeper
 	o     HubOptions
-	lock  *flock.Flock
-	key   key // the centre's own, made for this process
-	gate  *gate
+	lock  *flock.Flock // nil with a server elsewhere
+	key   key          // the centre's own, made for this process
+	gate  *gate        // nil with a server elsewhere
 	peers peers
 	certs *certificates // nil: no TLS
 }
 
 // OpenHub locks the folder, starts the server and opens the far queue. Probers can connect when it returns; what they
-// send is taken once Run runs. An error that wraps ErrLocked says that another process has the folder.
-// The context bounds the opening only.
+// send is taken once Run runs. An error that wraps ErrLocked says that another process has the folder. A server elsewhere
+// is given a minute. The context bounds the opening only.
 func OpenHub(ctx context.Context, o HubOptions) (*Hub, error) {
+	if o.Probers == 0 {
+		o.Probers = defaultProbers
+	}
+	if o.Elsewhere != nil {
+		return openElsewhere(ctx, o)
+	}
 	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("open the far queue: %w", err)
 	}
@@ -61,11 +70,13 @@ func OpenHub(ctx context.Context, o HubOptions) (*Hub, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the far queue: %w", err)
 	}
-	h := &Hub{
-		keeper: newKeeper("far queue", "probers keep their results", o.Dir, o.Logger), o: o, lock: lock,
-	}
+	h := &Hub{keeper: newKeeper("far queue", "probers keep their results", o.Dir, o.Logger), o: o, lock: lock}
 	if err = h.prepare(); err == nil {
 		h.session, err = h.open(ctx)
+	}
+	if err == nil {
+		// The server has noted them in its options too: so a reopened one is to be found where the first one was.
+		h.o.Listen, h.o.Websocket = listening(h.session.server)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the far queue in %s: %w", o.Dir, err), lock.Unlock())
@@ -73,14 +84,24 @@ func OpenHub(ctx context.Context, o HubOptions) (*Hub, error) {
 	return h, nil
 }
 
+func openElsewhere(ctx context.Context, o HubOptions) (_ *Hub, err error) {
+	if o.MaxBytes == 0 {
+		o.MaxBytes = defaultMaxBytes
+	}
+	h := &Hub{keeper: newKeeper("far queue", "probers keep their results", "", o.Logger), o: o}
+	h.open = func(ctx context.Context) (*session, error) { return openPatiently(ctx, h.blueprint(nil)) }
+	if h.session, err = h.open(ctx); err != nil {
+		return nil, fmt.Errorf("open the far queue at %v: %w", o.Elsewhere.Credentials.URLs, err)
+	}
+	return h, nil
+}
+
+// prepare makes what a server in this process needs.
 func (h *Hub) prepare() (err error) {
 	if h.o.MaxBytes == 0 {
 		if h.o.MaxBytes, err = chooseMaxBytes(h.o.Dir); err != nil {
 			return err
 		}
-	}
-	if h.o.Probers == 0 {
-		h.o.Probers = defaultProbers
 	}
 	if h.key, err = newKey(); err != nil {
 		return err
@@ -94,15 +115,7 @@ func (h *Hub) prepare() (err error) {
 	if err != nil {
 		return err
 	}
-	h.open = func(ctx context.Context) (*session, error) {
-		s, err := openSession(ctx, h.blueprint(options))
-		if err == nil {
-			// A reopened server is to be found where the first one was.
-			h.o.Listen, h.o.Websocket = listening(s.server)
-			options.Port, options.Websocket.Port = portOf(h.o.Listen), portOf(h.o.Websocket)
-		}
-		return s, err
-	}
+	h.open = func(ctx context.Context) (*session, error) { return openSession(ctx, h.blueprint(options)) }
 	return nil
 }
 
@@ -133,7 +146,7 @@ func (h *Hub) Run(ctx context.Context) error {
 
 // Close ends all connections, stops the server and unlocks the folder. Closing twice does nothing.
 func (h *Hub) Close() error {
-	if !h.shut() {
+	if !h.shut() || h.lock == nil {
 		return nil
 	}
 	if err := h.lock.Unlock(); err != nil {
@@ -142,8 +155,12 @@ func (h *Hub) Close() error {
 	return nil
 }
 
-// Revoke ends the connections that were made with a key, at once. Admit must have ceased to admit the key before.
+// Revoke ends the connections that were made with a key, at once. Admit must have ceased to admit the key before. With a
+// server elsewhere it does nothing: that server ends them when it loads a ServerConfig without the key.
 func (h *Hub) Revoke(publicKey string) {
+	if h.gate == nil {
+		return
+	}
 	h.gate.end(func(c connection) bool { return c.key == publicKey })
 }
 
@@ -152,12 +169,15 @@ func (h *Hub) Revoke(publicKey string) {
 func (h *Hub) Consume(ctx context.Context, lane Lane, f func(context.Context, []Message) error) error {
 	return (&reader{
 		k: h.keeper, drops: new(drops), stream: laneStream(lane), prefix: farSubject + string(lane) + ".",
-		evidence: lane == Evidence, f: f,
+		evidence: lane == Evidence, shared: h.o.Elsewhere != nil, f: f,
 	}).run(ctx)
 }
 
-// URLs are where probers on this machine find the hub.
+// URLs are where probers on this machine find the hub; with a server elsewhere, that server.
 func (h *Hub) URLs() []string {
+	if h.o.Elsewhere != nil {
+		return h.o.Elsewhere.Credentials.URLs
+	}
 	client, web := "nats://", "ws://"
 	if h.certs != nil {
 		client, web = "tls://", "wss://"
@@ -173,4 +193,9 @@ func (h *Hub) URLs() []string {
 }
 
 // CA is what probers are to trust, in PEM form, for their credentials; nil without TLS, or if it is a public CA's.
-func (h *Hub) CA() []byte { return h.certs.authority() }
+func (h *Hub) CA() []byte {
+	if h.o.Elsewhere != nil {
+		return h.o.Elsewhere.Credentials.CA
+	}
+	return h.certs.authority()
+}

@@ -25,16 +25,20 @@ const (
 	evidenceKept    = 64 // pieces of evidence of one prober
 	farEvidenceMax  = 32 << 20
 	farAckWait      = time.Minute
+	maxControlLine  = 1 << 10
 	tlsTimeout      = 5.0 // seconds
 	headersRoom     = 4 << 10
 	centreReconnect = 50 * time.Millisecond
 )
 
 func (h *Hub) blueprint(o *server.Options) blueprint {
-	return blueprint{
-		log: h.keeper.server, options: o, started: h.gate.open, dial: h.dial,
-		streams: h.streams(), reader: farReader,
+	b := blueprint{log: h.keeper.server, options: o, streams: h.streams(), reader: farReader}
+	if o == nil {
+		b.dial = h.dialElsewhere
+	} else {
+		b.started, b.dial = h.gate.open, h.dial
 	}
+	return b
 }
 
 // dial connects the centre to its own server.
@@ -56,7 +60,7 @@ func (h *Hub) serverOptions() (*server.Options, error) {
 		MaxPayload:                 maxPayload,
 		MaxSubs:                    maxSubs,
 		MaxPending:                 maxPending,
-		MaxControlLine:             1 << 10,
+		MaxControlLine:             maxControlLine,
 		DisableJetStreamBanner:     true,
 		NoSystemAccount:            true,
 		MaxClosedClients:           1,
@@ -121,14 +125,6 @@ func fromHere(address string) string {
 	return address
 }
 
-func portOf(address string) int {
-	_, port, err := splitListen(address)
-	if err != nil {
-		return 0
-	}
-	return port
-}
-
 // laneStream is the stream of a lane.
 func laneStream(l Lane) string { return "FAR_" + strings.ToUpper(string(l)) }
 
@@ -155,7 +151,13 @@ func (h *Hub) streams() []jetstream.StreamConfig {
 	evidence.Discard, evidence.DiscardNewPerSubject = jetstream.DiscardOld, false
 	evidence.Storage, evidence.MaxBytes = jetstream.MemoryStorage, farEvidenceMax
 	evidence.MaxMsgSize, evidence.MaxMsgsPerSubject = evidenceMax+headersRoom, evidenceKept
-	return []jetstream.StreamConfig{lane(Live), lane(Late), evidence}
+	all := []jetstream.StreamConfig{lane(Live), lane(Late), evidence}
+	if e := h.o.Elsewhere; e != nil && e.Replicas > 0 {
+		for i := range all {
+			all[i].Replicas = e.Replicas
+		}
+	}
+	return all
 }
 
 func farReader(c jetstream.StreamConfig) jetstream.ConsumerConfig {

@@ -49,7 +49,7 @@ func (h *Hub) Status() HubStatus {
 		st.LastError = health.err.Error()
 	}
 	connections := make(map[Identity]ProberStatus)
-	for _, c := range h.gate.present() {
+	for _, c := range h.present() {
 		p := connections[c.id]
 		p.Connections++
 		if p.Since.IsZero() || c.since.Before(p.Since) {
@@ -60,12 +60,22 @@ func (h *Hub) Status() HubStatus {
 	for _, p := range h.peers.all() {
 		st.Probers = append(st.Probers, p.describe(connections[p.id]))
 	}
-	st.Refused = h.gate.turnedAway()
+	if h.gate != nil {
+		st.Refused = h.gate.turnedAway()
+	}
 	st.CertificateEnds, st.CAEnds = h.certs.ends()
 	if s != nil {
 		st.Lanes = s.lanes()
 	}
 	return st
+}
+
+// present returns the connections there are; none with a server elsewhere.
+func (h *Hub) present() []connection {
+	if h.gate == nil {
+		return nil
+	}
+	return h.gate.present()
 }
 
 func (p *peer) describe(st ProberStatus) ProberStatus {

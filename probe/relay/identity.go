@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -21,6 +22,11 @@ func (i Identity) check() error {
 		return fmt.Errorf("prober %q of region %q: %w", i.Prober, i.Region, err)
 	}
 	return nil
+}
+
+// compare orders by region and name.
+func (i Identity) compare(o Identity) int {
+	return cmp.Or(cmp.Compare(i.Region, o.Region), cmp.Compare(i.Prober, o.Prober))
 }
 
 // account is the name of the server's account of a prober: its own, so that it shares no subject with anybody.
@@ -68,3 +74,5 @@ func (k key) public() string {
 	}
 	return p
 }
+
+func isPublicKey(text string) bool { return nkeys.IsValidPublicUserKey(text) }

@@ -100,7 +100,9 @@ func (h *Hub) settle(s *session, p *peer, m *nats.Msg, f jetstream.PubAckFuture)
 			h.refuse(p, m, RefusedFull)
 			return
 		}
-		h.fail(s, fmt.Errorf("put a message of %d bytes to %s: %w", size, m.Subject, err))
+		if s.server != nil { // one elsewhere is not ours to repair: it may be choosing another leader
+			h.fail(s, fmt.Errorf("put a message of %d bytes to %s: %w", size, m.Subject, err))
+		}
 		h.refuse(p, m, RefusedFailed)
 	case <-s.ctx.Done():
 	}
@@ -121,7 +123,7 @@ func full(err error) bool {
 }
 
 func (h *Hub) refuse(p *peer, m *nats.Msg, why Refusal) {
-	if p.refuse(h.log, why, len(m.Data)) {
+	if p.refuse(h.log, why, len(m.Data)) && h.gate != nil {
 		h.gate.ban(p.id)
 	}
 	_ = m.Respond(append([]byte{answerRefused}, why...)) // nobody may be waiting

@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"maps"
@@ -101,9 +100,7 @@ func (ps *peers) of(id Identity) *peer {
 func (ps *peers) all() []*peer {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()
-	return slices.SortedFunc(maps.Values(ps.known), func(a, b *peer) int {
-		return cmp.Or(cmp.Compare(a.id.Region, b.id.Region), cmp.Compare(a.id.Prober, b.id.Prober))
-	})
+	return slices.SortedFunc(maps.Values(ps.known), func(a, b *peer) int { return a.id.compare(b.id) })
 }
 
 // take reserves room for a message on its way into the far queue, and reports whether there is some.

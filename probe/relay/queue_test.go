@@ -215,3 +215,14 @@ func TestSubjects(t *testing.T) {
 		}
 	}
 }
+// A queue may be opened with much less room than it had.
+func TestLessRoom(t *testing.T) {
+	dir := t.TempDir()
+	q := open(t, Options{Dir: dir, MaxBytes: 1 << 30})
+	putOne(t, q.Outbox("tokyo", "p"), 1)
+	shut(t, q)
+	q = open(t, Options{Dir: dir, MaxBytes: 5 << 20})
+	if st := q.Status(); st.Messages != 1 || st.MaxBytes != 5<<20 {
+		t.Errorf("got status %+v, want one message and the new bound", st)
+	}
+}

@@ -21,6 +21,9 @@ const (
 	evidenceBytes = 4 << 20
 	evidenceMax   = 64 << 10 // of one piece
 	putTimeout    = 10 * time.Second
+
+	// Each stream has its bound. One of the whole server would not let a stream be opened with much less room than it had.
+	storeUnbounded = 1 << 50
 )
 
 // A session is the server from one opening to the next, or a connection to one elsewhere. After a fault of the
@@ -118,7 +121,7 @@ func serverOptions(q *Queue) *server.Options {
 		// Otherwise a put is acknowledged up to two minutes before it is synced.
 		SyncAlways:             true,
 		JetStreamMaxMemory:     2 * evidenceBytes,
-		JetStreamMaxStore:      2*q.maxBytes + minMaxBytes,
+		JetStreamMaxStore:      storeUnbounded,
 		MaxPayload:             wire.MaxMessage + 4<<10,
 		DisableJetStreamBanner: true,
 		NoSystemAccount:        true,

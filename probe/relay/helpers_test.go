@@ -26,6 +26,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimDir); dir != "" {
 		os.Exit(victim(dir, os.Getenv(victimFrom)))
 	}
+	if kind := os.Getenv(childEnv); kind != "" {
+		os.Exit(child(kind))
+	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -24,7 +24,7 @@ const (
 	perProberLeast  = 64 // messages of one prober in a lane, however little room there is
 	evidenceKept    = 64 // pieces of evidence of one prober
 	farEvidenceMax  = 32 << 20
-	farAckWait      = time.Minute
+	farAckWait      = 20 * time.Second // beyond it what a process has in hand comes to others as well
 	maxControlLine  = 1 << 10
 	tlsTimeout      = 5.0 // seconds
 	headersRoom     = 4 << 10
@@ -56,7 +56,7 @@ func (h *Hub) serverOptions() (*server.Options, error) {
 		StoreDir:                   h.o.Dir,
 		SyncAlways:                 true, // else what is acknowledged to a prober could be lost
 		JetStreamMaxMemory:         2 * farEvidenceMax,
-		JetStreamMaxStore:          2*h.o.MaxBytes + minMaxBytes,
+		JetStreamMaxStore:          storeUnbounded,
 		MaxPayload:                 maxPayload,
 		MaxSubs:                    maxSubs,
 		MaxPending:                 maxPending,

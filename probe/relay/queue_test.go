@@ -215,6 +215,7 @@ func TestSubjects(t *testing.T) {
 		}
 	}
 }
+
 // A queue may be opened with much less room than it had.
 func TestLessRoom(t *testing.T) {
 	dir := t.TempDir()

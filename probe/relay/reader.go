@@ -136,7 +136,10 @@ func fetch(ctx context.Context, c jetstream.Consumer) ([]jetstream.Msg, error) {
 		bytes += size
 		more = len(batch) > had
 	}
-	return batch, err
+	if len(batch) > 0 {
+		return batch, nil // a fault shows again at the next fetch; what has come is not to wait till it comes again
+	}
+	return nil, err
 }
 
 // drain appends the messages of a round, and tells their size.

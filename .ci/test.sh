@@ -11,6 +11,8 @@ for pair in nginx:nginx-light knotd:knot named:bind9 promtool:prometheus ip:ipro
 	command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] ||
 		lack "${pair%%:*}" "tests with this program are skipped (Debian package ${pair#*:})"
 done
+command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 ||
+	lack initdb "tests with PostgreSQL are skipped (Debian package postgresql)"
 [ "$(id -u)" = 0 ] || lack root "tests that make network namespaces or mounts are skipped"
 
 race=-race

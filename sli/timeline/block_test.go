@@ -31,7 +31,7 @@ func fullDay(r *rand.Rand, p proberID, interval int64) slots {
 	for at := int64(day20000*dayMillis) + 25; at < (day20000+1)*dayMillis; at += interval {
 		x := 0.1 * math.Exp(0.1*r.NormFloat64())
 		l := probe.LatencyIndex(math.Ceil(math.Log(x) / math.Log(101.0/99)))
-		s.entries = append(s.entries, entry{at, record{
+		s.entries = append(s.entries, entry{at: at, rec: record{
 			outcome: probe.Up, latency: l, attempts: 1, under: x < 0.12, prober: p,
 		}})
 	}
@@ -90,7 +90,7 @@ func slotsGen(c *codec) *rapid.Generator[slots] {
 			rapid.Int64Range(0, dayMillis-1),
 		)
 		for range rapid.IntRange(0, 60).Draw(t, "slots") {
-			s.put(j, entry{day20000*dayMillis + instant.Draw(t, "at"), recordGen(c.probers).Draw(t, "record")})
+			s.put(j, entry{at: day20000*dayMillis + instant.Draw(t, "at"), rec: recordGen(c.probers).Draw(t, "record")})
 		}
 		for range rapid.IntRange(0, 5).Draw(t, "gaps") {
 			from := instant.Draw(t, "from")

@@ -6,139 +6,68 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
-
-	_ "modernc.org/sqlite" // the database's driver
+	"time"
 )
-
-//go:embed schema.sql
-var schemaSQL string
-
-//go:embed schema2.sql
-var schema2SQL string
-
-//go:embed schema3.sql
-var schema3SQL string
-
-//go:embed schema4.sql
-var schema4SQL string
 
 //go:embed queries.sql
 var queriesSQL string
 
-// schemaVersion is the version of the newest schema file. Each migrates from the version before, the first one from
-// nothing; a later version adds a file of its own.
-const schemaVersion = 4
-
-// databaseName is the database's file in the folder.
-const databaseName = "gaikei.db"
-
 // ErrSchema is wrapped by errors about a database of another version than this program's.
-var ErrSchema = errors.New("the data folder is of another version of gaikei")
+var ErrSchema = errors.New("the timelines are of another version of gaikei")
 
-// A database is SQLite, spoken to through one writer and a few readers.
+// A database is SQLite or PostgreSQL, spoken to through one set of queries and a few of its own.
 type database struct {
-	write   *sql.DB // one connection; nil if read-only
-	read    *sql.DB
-	queries map[string]string
-	commit  func(*sql.Tx) error // (*sql.Tx).Commit but in tests of its failures
+	write    *sql.DB // one connection to SQLite, several to PostgreSQL; nil if read-only
+	read     *sql.DB
+	lead     *sql.DB // of PostgreSQL: for the connection that holds the lock of who folds
+	queries  map[string]string
+	schemas  []string            // each migrates from the version before, the first one from nothing; their number is the version
+	prepares bool                // preparing the statements of a transaction pays; a driver may do better by itself
+	patience time.Duration       // longest time of a transaction; zero: any
+	commit   func(*sql.Tx) error // (*sql.Tx).Commit but in tests of its failures
 }
+
+func newDatabase(own string, schemas ...string) *database {
+	return &database{queries: namedQueries(queriesSQL, own), schemas: schemas, commit: (*sql.Tx).Commit}
+}
+
+// newest is the version of the schema that this program works with.
+func (db *database) newest() int64 { return int64(len(db.schemas)) }
 
 // errReadOnly answers whoever wants to change a store that was opened for reading.
 var errReadOnly = errors.New("the store was opened for reading only")
 
-// The connections' settings. A commit is on the disk when it returns (synchronous FULL); readers see the last
-// commit and never wait for the writer (WAL, which must be set after the size of a page). Small pages waste little
-// behind a block that grows all day: a day at 10 s takes 0.70 bytes a slot, and 1.08 in pages of 4 KiB. Caches are
-// small: blocks are read once, and the system caches too.
-var (
-	writerPragmas = []string{
-		"busy_timeout(10000)", "page_size(1024)", "synchronous(FULL)", "cache_size(-4096)", "temp_store(MEMORY)",
-		"wal_autocheckpoint(4000)", "journal_size_limit(8388608)",
-	}
-	readerPragmas = []string{"busy_timeout(10000)", "query_only(1)", "cache_size(-512)", "temp_store(MEMORY)"}
-)
-
-// readers is how many reports are read at a time.
-const readers = 2
-
-func dsn(path string, pragmas []string, extra ...string) string {
-	v := url.Values{}
-	for _, p := range pragmas {
-		v.Add("_pragma", p)
-	}
-	for i := 0; i < len(extra); i += 2 {
-		v.Set(extra[i], extra[i+1])
-	}
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: v.Encode()}).String()
-}
-
-// openDatabase opens the file read-write, making it if need be.
-func openDatabase(ctx context.Context, path string) (*database, error) {
-	db := &database{queries: namedQueries(queriesSQL), commit: (*sql.Tx).Commit}
-	var err error
-	if db.write, err = sql.Open("sqlite", dsn(path, writerPragmas, "_txlock", "immediate", "_journal_mode", "WAL")); err != nil {
-		return nil, err
-	}
-	db.write.SetMaxOpenConns(1)
-	if err := db.migrate(ctx); err != nil {
-		return nil, errors.Join(err, db.close())
-	}
-	if db.read, err = sql.Open("sqlite", dsn(path, readerPragmas)); err != nil {
-		return nil, errors.Join(err, db.close())
-	}
-	db.read.SetMaxOpenConns(readers)
-	return db, nil
-}
-
-// openDatabaseReadOnly opens the file so that nothing can change it. extra are pairs of URI parameters.
-func openDatabaseReadOnly(ctx context.Context, path string, extra ...string) (*database, error) {
-	db := &database{queries: namedQueries(queriesSQL), commit: (*sql.Tx).Commit}
-	var err error
-	if db.read, err = sql.Open("sqlite", dsn(path, readerPragmas, append(extra, "mode", "ro")...)); err != nil {
-		return nil, err
-	}
-	db.read.SetMaxOpenConns(readers)
-	v, err := db.version(ctx, db.read)
-	switch {
-	case err != nil:
-	case v > schemaVersion:
-		err = fmt.Errorf("%w: got version %d, want at most %d: use the program that wrote it, or a newer one", ErrSchema, v, schemaVersion)
-	case v < schemaVersion:
-		err = fmt.Errorf("%w: got version %d, want %d: run `gaikei run` on it once, which brings it up to date", ErrSchema, v, schemaVersion)
-	}
-	if err != nil {
-		return nil, errors.Join(err, db.close())
-	}
-	return db, nil
-}
-
-// migrate brings the database to schemaVersion, all or nothing.
+// migrate brings the database to the newest schema, all or nothing.
 func (db *database) migrate(ctx context.Context) error {
 	v, err := db.version(ctx, db.write)
-	switch {
-	case err != nil:
+	if err != nil || v == db.newest() {
 		return err
-	case v == schemaVersion:
-		return nil
-	case v > schemaVersion:
-		return fmt.Errorf("%w: got version %d, want at most %d: use a newer program", ErrSchema, v, schemaVersion)
 	}
 	return db.transact(ctx, func(tx *transaction) error {
-		for i, schema := range []string{schemaSQL, schema2SQL, schema3SQL, schema4SQL}[v:] {
+		if err := tx.exec("lock schema"); err != nil {
+			return err
+		}
+		v, err := db.version(ctx, tx) // another process may have been faster
+		if err != nil {
+			return err
+		}
+		if v > db.newest() {
+			return fmt.Errorf("%w: got version %d, want at most %d: use a newer program", ErrSchema, v, db.newest())
+		}
+		for i, schema := range db.schemas[v:] {
 			if _, err := tx.ExecContext(ctx, schema); err != nil {
 				return fmt.Errorf("bring the schema to version %d: %w", v+int64(i)+1, err)
 			}
 		}
-		return tx.exec("set meta", "schema_version", schemaVersion)
+		return tx.exec("set meta", "schema_version", db.newest())
 	})
 }
 
 // version returns the schema's version; 0 for an empty database.
-func (db *database) version(ctx context.Context, on *sql.DB) (int64, error) {
+func (db *database) version(ctx context.Context, on rower) (int64, error) {
 	var tables int
-	if err := on.QueryRowContext(ctx, `SELECT COUNT(*) FROM sqlite_master WHERE name = 'meta'`).Scan(&tables); err != nil {
+	if err := on.QueryRowContext(ctx, db.queries["has schema"]).Scan(&tables); err != nil {
 		return 0, fmt.Errorf("read the schema's version: %w", err)
 	}
 	if tables == 0 {
@@ -153,7 +82,7 @@ func (db *database) version(ctx context.Context, on *sql.DB) (int64, error) {
 
 func (db *database) close() error {
 	var errs []error
-	for _, d := range []*sql.DB{db.read, db.write} {
+	for _, d := range []*sql.DB{db.read, db.write, db.lead} {
 		if d != nil {
 			errs = append(errs, d.Close())
 		}
@@ -161,12 +90,17 @@ func (db *database) close() error {
 	return errors.Join(errs...)
 }
 
-// A transaction runs named statements, preparing each once.
+// A transaction runs named statements.
 type transaction struct {
 	*sql.Tx
 	ctx      context.Context
 	queries  map[string]string
-	prepared map[string]*sql.Stmt
+	prepared map[string]*sql.Stmt // each once; nil: the driver does that better
+}
+
+// beginner is *sql.DB or *sql.Conn.
+type beginner interface {
+	BeginTx(ctx context.Context, o *sql.TxOptions) (*sql.Tx, error)
 }
 
 // transact runs f in one writing transaction, which is on the disk when nil is returned. After an error it
@@ -175,11 +109,23 @@ func (db *database) transact(ctx context.Context, f func(*transaction) error) er
 	if db.write == nil {
 		return errReadOnly
 	}
-	tx, err := db.write.BeginTx(ctx, nil)
+	return db.transactOn(ctx, db.write, f)
+}
+
+func (db *database) transactOn(ctx context.Context, on beginner, f func(*transaction) error) error {
+	if db.patience > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, db.patience, fmt.Errorf("the database took longer than %v", db.patience))
+		defer cancel()
+	}
+	tx, err := on.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
-	t := &transaction{Tx: tx, ctx: ctx, queries: db.queries, prepared: map[string]*sql.Stmt{}}
+	t := &transaction{Tx: tx, ctx: ctx, queries: db.queries}
+	if db.prepares {
+		t.prepared = map[string]*sql.Stmt{}
+	}
 	if err := f(t); err != nil {
 		return errors.Join(err, ignoreDone(tx.Rollback()))
 	}
@@ -215,11 +161,17 @@ func (t *transaction) exec(name string, args ...any) error {
 
 // change returns how many rows a statement changed.
 func (t *transaction) change(name string, args ...any) (int64, error) {
-	s, err := t.stmt(name)
-	if err != nil {
-		return 0, err
+	var r sql.Result
+	var err error
+	if t.prepared == nil {
+		r, err = t.ExecContext(t.ctx, t.queries[name], args...)
+	} else {
+		var s *sql.Stmt
+		if s, err = t.stmt(name); err != nil {
+			return 0, err
+		}
+		r, err = s.ExecContext(t.ctx, args...)
 	}
-	r, err := s.ExecContext(t.ctx, args...)
 	if err != nil {
 		return 0, fmt.Errorf("%s: %w", name, err)
 	}
@@ -228,19 +180,29 @@ func (t *transaction) change(name string, args ...any) (int64, error) {
 
 // one reads the single row of a statement into dest; sql.ErrNoRows if there is none.
 func (t *transaction) one(name string, args []any, dest ...any) error {
-	s, err := t.stmt(name)
-	if err != nil {
-		return err
+	var row *sql.Row
+	if t.prepared == nil {
+		row = t.QueryRowContext(t.ctx, t.queries[name], args...)
+	} else {
+		s, err := t.stmt(name)
+		if err != nil {
+			return err
+		}
+		row = s.QueryRowContext(t.ctx, args...)
 	}
-	if err := s.QueryRowContext(t.ctx, args...).Scan(dest...); err != nil {
+	if err := row.Scan(dest...); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
 }
 
-// querier is *sql.DB or *sql.Tx.
+// querier and rower are *sql.DB, *sql.Conn or *sql.Tx.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+type rower interface {
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
 // each calls f for every row of a statement.
@@ -261,12 +223,14 @@ func (db *database) each(ctx context.Context, on querier, name string, args []an
 	return nil
 }
 
-// namedQueries cuts the text after each "-- name:" line.
-func namedQueries(text string) map[string]string {
+// namedQueries cuts the texts after each "-- name:" line.
+func namedQueries(texts ...string) map[string]string {
 	queries := map[string]string{}
-	for _, part := range strings.Split(text, "-- name: ")[1:] {
-		name, query, _ := strings.Cut(part, "\n")
-		queries[name] = strings.TrimSpace(query)
+	for _, text := range texts {
+		for _, part := range strings.Split(text, "-- name: ")[1:] {
+			name, query, _ := strings.Cut(part, "\n")
+			queries[name] = strings.TrimSpace(query)
+		}
 	}
 	return queries
 }

@@ -27,10 +27,12 @@ func failBefore(*sql.Tx) error { return errInjected }
 
 func failAfter(tx *sql.Tx) error { return errors.Join(tx.Commit(), errInjected) }
 
-func TestCommitsThatFailEitherWay(t *testing.T) {
+func TestCommitsThatFailEitherWay(t *testing.T) { everywhere(t, testCommitsThatFailEitherWay) }
+
+func testCommitsThatFailEitherWay(t *testing.T, p place) {
 	for name, commit := range map[string]func(*sql.Tx) error{"not stored": failBefore, "stored": failAfter} {
 		t.Run(name, func(t *testing.T) {
-			s := newStore(t)
+			s := p.store(t)
 			at := noon.Add(-time.Minute)
 			first := message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{up("shop", at)}})
 			second := message(t, "p", probe.Batch{Results: []probe.Result{down("shop", at.Add(10*time.Second))}})
@@ -76,7 +78,12 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(1)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := cluster.Stop(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // ingestForEver takes in slots one after another and prints each that is safe, folding all the time.
@@ -100,7 +107,7 @@ func ingestForEver(dir string) error {
 		}
 		fmt.Println(n)
 		s.writing.Lock()
-		err := s.fold(ctx, part(uint32(n%3), 3))
+		err := s.fold(ctx, part{uint32(n % 3), 3})
 		s.writing.Unlock()
 		if err != nil {
 			return err

@@ -20,47 +20,54 @@ type folding struct {
 	id    int64            // in table series, given by the transaction
 }
 
-// everything picks every series for a fold.
-func everything(*timeline) bool { return true }
+// A part is the i-th of n parts of the series, always the same ones; n divides foldParts. Shared databases remember what
+// is folded by it, so how the parts are made must never change.
+type part struct{ i, n uint32 }
 
-// part picks one of n parts of the series, always the same ones.
-func part(i, n uint32) func(*timeline) bool {
-	return func(t *timeline) bool {
-		h := fnv.New32a()
-		h.Write([]byte(t.Check))
-		h.Write([]byte{0})
-		h.Write([]byte(t.Region))
-		return h.Sum32()%n == i
-	}
+// everything is all series.
+var everything = part{0, 1}
+
+func (p part) picks(x sli.Series) bool { return partOf(x)%p.n == p.i }
+
+// partOf returns which of foldParts parts a series belongs to.
+func partOf(x sli.Series) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(x.Check))
+	h.Write([]byte{0})
+	h.Write([]byte(x.Region))
+	return h.Sum32() % foldParts
 }
 
-// fold moves the tails of the picked series into their blocks and deletes the rows of the journal that no tail
+// fold moves the tails of a part of the series into their blocks and deletes the rows of the journal that no tail
 // needs any more, in one transaction. Under writing. After an error the tails stay as they are: whether or not
 // the transaction took place, the next fold joins the same records in.
-func (s *Store) fold(ctx context.Context, pick func(*timeline) bool) error {
+func (s *Store) fold(ctx context.Context, p part) error {
 	var fs []folding
 	needed := s.applied + 1
 	for _, t := range s.timelines {
 		switch {
 		case !t.dirty():
-		case pick(t):
-			fs = append(fs, folding{t: t, days: s.byDay(t), looks: looksByDay(t.looks), id: t.id})
+		case p.picks(t.Series):
+			fs = append(fs, s.foldingOf(t))
 		default:
 			needed = min(needed, t.since)
 		}
 	}
 	// Rows of blocks are appended in this order, so that neighbours in a file are neighbours in a day.
 	slices.SortFunc(fs, func(a, b folding) int { return compareSeries(a.t.Series, b.t.Series) })
-	err := s.db.transact(ctx, func(tx *transaction) error {
+	err := s.folding(ctx, func(tx *transaction) error {
 		for i := range fs {
 			if err := s.foldOne(tx, &fs[i]); err != nil {
 				return fmt.Errorf("%s in %s: %w", fs[i].t.Check, fs[i].t.Region, err)
 			}
 		}
-		return tx.exec("forget journal", needed)
+		return s.forgetJournal(tx, p, needed)
 	})
 	if s.health.note(err) != nil {
 		return fmt.Errorf("fold %d series: %w", len(fs), err)
+	}
+	if s.shared != nil {
+		return s.tail(ctx) // which drops what this has folded, as it does with what others have
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,6 +76,16 @@ func (s *Store) fold(ctx context.Context, pick func(*timeline) bool) error {
 		f.t.id, f.t.tail, f.t.gaps, f.t.looks, f.t.since = f.id, nil, nil, nil, 0
 	}
 	return nil
+}
+
+func (s *Store) foldingOf(t *timeline) folding {
+	f := folding{t: t, days: s.byDay(t), looks: looksByDay(t.looks), id: t.id}
+	for day := range f.looks {
+		if _, ok := f.days[day]; !ok {
+			f.days[day] = slots{} // of a look that came late the slot is folded already
+		}
+	}
+	return f
 }
 
 // byDay cuts a tail at midnight.
@@ -102,6 +119,9 @@ func (s *Store) byDay(t *timeline) map[int64]slots {
 func (s *Store) foldOne(tx *transaction, f *folding) error {
 	if f.id == 0 {
 		if err := tx.one("series", []any{f.t.Check, f.t.Region}, &f.id); err != nil {
+			return err
+		}
+		if err := s.noteChange(tx); err != nil {
 			return err
 		}
 	}

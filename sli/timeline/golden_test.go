@@ -29,7 +29,7 @@ func goldenBlocks(p *probers) map[string]slots {
 	unvouched.unvouched, unvouched.attempts = true, 255
 	every := slots{}
 	for i, o := range probe.Outcomes() {
-		every.entries = append(every.entries, entry{start + int64(i)*60_000, rec(o, probe.Reason(3*i), probe.NoLatency, one)})
+		every.entries = append(every.entries, entry{at: start + int64(i)*60_000, rec: rec(o, probe.Reason(3*i), probe.NoLatency, one)})
 	}
 	day := fullDay(rand.New(rand.NewPCG(7, 7)), one, 60_000)
 	day.entries = append(day.entries[:700], day.entries[703:]...)
@@ -39,14 +39,18 @@ func goldenBlocks(p *probers) map[string]slots {
 		"outcomes": every,
 		"odd": {
 			entries: []entry{
-				{start, rec(probe.Up, probe.ReasonNone, -101, one)},
-				{start + 1, rec(probe.Up, probe.ReasonNone, -100, two)},
-				{start + 10_000, rec(probe.Up, probe.ReasonNone, math.MaxInt16, two)},
-				{start + 20_000, rec(probe.Up, probe.ReasonNone, math.MinInt16+1, one)},
-				{start + 30_000, unvouched},
-				{start + dayMillis - 1, rec(probe.Inconclusive, probe.Reason(200), probe.NoLatency, two)},
+				{at: start, rec: rec(probe.Up, probe.ReasonNone, -101, one)},
+				{at: start + 1, rec: rec(probe.Up, probe.ReasonNone, -100, two)},
+				{at: start + 10_000, rec: rec(probe.Up, probe.ReasonNone, math.MaxInt16, two)},
+				{at: start + 20_000, rec: rec(probe.Up, probe.ReasonNone, math.MinInt16+1, one)},
+				{at: start + 30_000, rec: unvouched},
+				{at: start + dayMillis - 1, rec: rec(probe.Inconclusive, probe.Reason(200), probe.NoLatency, two)},
 			},
-			gaps: []gap{{start, start + 60_000, one, probe.Stopped}, {start + 80_000, start + dayMillis, one, probe.Stopped}, {start + 5, start + 6, two, probe.Late}},
+			gaps: []gap{
+				{from: start, to: start + 60_000, prober: one, reason: probe.Stopped},
+				{from: start + 80_000, to: start + dayMillis, prober: one, reason: probe.Stopped},
+				{from: start + 5, to: start + 6, prober: two, reason: probe.Late},
+			},
 		},
 	}
 }

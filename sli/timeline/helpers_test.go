@@ -32,18 +32,6 @@ func openStore(tb testing.TB, dir string, c *clock) *Store {
 	return s
 }
 
-// newStore is an empty store at noon, closed when the test ends.
-func newStore(tb testing.TB) *Store {
-	tb.Helper()
-	s := openStore(tb, tb.TempDir(), &clock{noon})
-	tb.Cleanup(func() {
-		if err := s.Close(); err != nil {
-			tb.Error(err)
-		}
-	})
-	return s
-}
-
 // message is one message of a prober, received at noon.
 func message(tb interface {
 	Helper()
@@ -63,12 +51,27 @@ func ingest(tb testing.TB, s *Store, ms ...Message) {
 	if err := s.Ingest(tb.Context(), ms); err != nil {
 		tb.Fatal(err)
 	}
+	catchUp(tb, s)
+}
+
+// catchUp has a store see what was committed, as its Run does every second.
+func catchUp(tb testing.TB, s *Store) {
+	tb.Helper()
+	if s.shared == nil {
+		return
+	}
+	if err := s.follow(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
 }
 
 func foldAll(tb testing.TB, s *Store) {
 	tb.Helper()
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if led, err := s.lead(tb.Context()); !led {
+		tb.Fatalf("lead: got %v, %v, want nobody else to", led, err)
+	}
 	if err := s.fold(tb.Context(), everything); err != nil {
 		tb.Fatal(err)
 	}
@@ -140,11 +143,18 @@ func wantText(tb testing.TB, what, want, got string) {
 	}
 }
 
-// rows counts the rows of a table.
+// unfolded counts the rows of a shared journal that are still of use.
+const unfolded = `SELECT COUNT(*) FROM journal WHERE EXISTS (SELECT 1 FROM folded WHERE NOT pg_visible_in_snapshot(journal.xid, seen))`
+
+// rows counts the rows of a table; of the journal those that are still of use.
 func rows(tb testing.TB, s *Store, table string) int {
 	tb.Helper()
 	var n int
-	if err := s.db.read.QueryRowContext(context.Background(), "SELECT COUNT(*) FROM "+table).Scan(&n); err != nil {
+	query := "SELECT COUNT(*) FROM " + table
+	if table == "journal" && s.shared != nil {
+		query = unfolded
+	}
+	if err := s.db.read.QueryRowContext(context.Background(), query).Scan(&n); err != nil {
 		tb.Fatal(fmt.Errorf("count %s: %w", filepath.Base(table), err))
 	}
 	return n

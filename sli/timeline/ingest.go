@@ -39,15 +39,20 @@ type rejection struct {
 type incoming struct {
 	Message
 	batch *probe.Batch
-	seq   int64 // in the journal
+	seq   int64 // in the journal; of a shared one, the transaction that inserted it
 }
 
 // Ingest takes in messages. When it returns nil, every one of them is on the disk and visible to readers, or was
-// put aside as unreadable, which is no error: redelivery would not help. After an error nothing is promised and
-// everything may be delivered again. It returns an error while the disk is full, and works again by itself.
+// put aside as unreadable, which is no error: redelivery would not help. In a shared database readers, also those of
+// this Store, see them when its Run next tails the journal, which is within a second. After an error nothing is
+// promised and everything may be delivered again. It returns an error while the disk is full or the database cannot
+// be reached, and works again by itself.
 func (s *Store) Ingest(ctx context.Context, ms []Message) error {
 	if len(ms) == 0 {
 		return nil
+	}
+	if s.shared != nil {
+		return s.ingestShared(ctx, ms)
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -163,14 +168,20 @@ func journal(tx *transaction, in *incoming) error {
 		return err
 	}
 	for i, e := range in.batch.Epochs {
-		x := storedEpoch(in.Message, i, e)
-		err := tx.exec("put epoch", e.Check, in.Region, x.prober, x.start, x.announced, x.grid.Interval, x.grid.Offset,
-			x.budget, int64(x.under), int64(x.of), x.expected)
-		if err != nil {
+		if err := putEpoch(tx, sli.Series{Check: e.Check, Region: in.Region}, storedEpoch(in.Message, i, e)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func putEpoch(tx *transaction, x sli.Series, e epoch) error {
+	expected := 0
+	if e.expected {
+		expected = 1
+	}
+	return tx.exec("put epoch", x.Check, x.Region, e.prober, e.start, e.announced, e.grid.Interval, e.grid.Offset,
+		e.budget, int64(e.under), int64(e.of), expected)
 }
 
 // storedEpoch is the i-th epoch of a message. Its place in the message counts as nanoseconds, so that of two
@@ -231,10 +242,10 @@ func (s *Store) apply(in *incoming, seen func(t *timeline, e entry, was record))
 		r := &in.batch.Results[i]
 		t := s.timelineOf(sli.Series{Check: r.Check, Region: in.Region})
 		before := len(t.tail)
-		e := entry{r.Slot, recordOf(r, p)}
+		e := entry{r.Slot, recordOf(r, p), mark(in.seq)}
 		was := t.put(s.joiner(t), e)
 		if was.outcome == 0 || was.prober != p { // else it comes again
-			t.looks = append(t.looks, lookOf(r, p))
+			t.looks = append(t.looks, lookOf(r, p, mark(in.seq)))
 		}
 		s.unfolded += len(t.tail) - before
 		t.mark(in.seq)
@@ -242,7 +253,7 @@ func (s *Store) apply(in *incoming, seen func(t *timeline, e entry, was record))
 	}
 	for _, r := range in.batch.Missed {
 		t := s.timelineOf(sli.Series{Check: r.Check, Region: in.Region})
-		t.gaps = append(t.gaps, gap{from: r.From, to: r.To, prober: p, reason: r.Reason})
+		t.gaps = append(t.gaps, gap{from: r.From, to: r.To, prober: p, reason: r.Reason, mark: mark(in.seq)})
 		s.unfolded++
 		t.mark(in.seq)
 	}

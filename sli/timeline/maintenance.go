@@ -42,7 +42,7 @@ func (s *Store) SetMaintenance(ctx context.Context, list []sli.Maintenance, chec
 		s.maintenance.list, s.maintenance.checks = list, checks
 	}
 	// What the list that was in force so far had begin is the past already.
-	if err := s.materialise(ctx, now); err != nil {
+	if err := s.begin(ctx, now); err != nil {
 		return fmt.Errorf("set maintenance: %w", err)
 	}
 	if err := s.joinInProgress(ctx, plan{list: list, checks: checks}, now.UnixMilli()); err != nil {
@@ -93,6 +93,14 @@ func (p *plan) occurrences(from, to int64) ([]occurrence, error) {
 	return os, nil
 }
 
+// begin writes down what began, if that is for this process to do. Under writing.
+func (s *Store) begin(ctx context.Context, now time.Time) error {
+	if led, err := s.lead(ctx); !led {
+		return err
+	}
+	return s.materialise(ctx, now)
+}
+
 // materialise stores what began up to and including now. Under writing.
 func (s *Store) materialise(ctx context.Context, now time.Time) error {
 	p := &s.maintenance
@@ -121,7 +129,7 @@ func (s *Store) putOccurrences(ctx context.Context, os []occurrence, until int64
 				return err
 			}
 		}
-		return tx.exec("set meta", maintenanceUntil, until)
+		return tx.exec("raise meta", maintenanceUntil, until)
 	})
 	if s.health.note(err) != nil {
 		return fmt.Errorf("write down %d occurrences of maintenance: %w", len(os), err)

@@ -43,8 +43,12 @@ func once(name string, from, to float64, checks ...string) sli.Maintenance {
 }
 
 func TestMaintenanceIsWrittenDownWhenItBegins(t *testing.T) {
+	everywhere(t, testMaintenanceIsWrittenDownWhenItBegins)
+}
+
+func testMaintenanceIsWrittenDownWhenItBegins(t *testing.T, p place) {
 	c := &clock{noon}
-	s := openStore(t, t.TempDir(), c)
+	s := p.open(t, c)
 	defer s.Close()
 	later := once("later", 60, 90, "shop")
 	setMaintenance(t, s, later)
@@ -64,10 +68,12 @@ func TestMaintenanceIsWrittenDownWhenItBegins(t *testing.T) {
 	wantSpans(t, "the same list again", maintained(t, s, "shop"), [2]float64{60, 90}, [2]float64{70, 95})
 }
 
-func TestMaintenanceSinceTheLastRun(t *testing.T) {
-	dir, c := t.TempDir(), &clock{noon}
+func TestMaintenanceSinceTheLastRun(t *testing.T) { everywhere(t, testMaintenanceSinceTheLastRun) }
+
+func testMaintenanceSinceTheLastRun(t *testing.T, p place) {
+	c := &clock{noon}
 	nightly := sli.Maintenance{Name: "hourly", Checks: []string{"all"}, Cron: "30 * * * *", For: 10 * time.Minute, Timezone: "UTC"}
-	s := openStore(t, dir, c)
+	s := p.open(t, c)
 	setMaintenance(t, s, nightly)
 	wantSpans(t, "at first nothing is past", maintained(t, s, "shop"))
 	if err := s.Close(); err != nil {
@@ -75,7 +81,7 @@ func TestMaintenanceSinceTheLastRun(t *testing.T) {
 	}
 
 	c.now = noon.Add(2*time.Hour + 35*time.Minute)
-	s = openStore(t, dir, c)
+	s = p.open(t, c)
 	defer s.Close()
 	setMaintenance(t, s, nightly)
 	want := [][2]float64{{30, 40}, {90, 100}, {150, 160}}
@@ -87,8 +93,12 @@ func TestMaintenanceSinceTheLastRun(t *testing.T) {
 }
 
 func TestAnEditDoesNotLoseWhatJustBegan(t *testing.T) {
+	everywhere(t, testAnEditDoesNotLoseWhatJustBegan)
+}
+
+func testAnEditDoesNotLoseWhatJustBegan(t *testing.T, p place) {
 	c := &clock{noon}
-	s := openStore(t, t.TempDir(), c)
+	s := p.open(t, c)
 	defer s.Close()
 	setMaintenance(t, s, once("soon", 1, 5, "all"))
 	c.now = noon.Add(2 * time.Minute) // no tick has come yet

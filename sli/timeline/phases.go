@@ -11,11 +11,12 @@ import (
 type look struct {
 	at     int64 // Unix ms
 	prober proberID
+	mark   mark // of the message that it is from
 	phases [probe.NumPhases]probe.LatencyIndex
 }
 
-func lookOf(r *probe.Result, p proberID) look {
-	l := look{at: r.Slot, prober: p, phases: r.Phases}
+func lookOf(r *probe.Result, p proberID, m mark) look {
+	l := look{at: r.Slot, prober: p, mark: m, phases: r.Phases}
 	if r.Outcome != probe.Up {
 		for i := range l.phases {
 			l.phases[i] = probe.NoLatency

@@ -45,14 +45,14 @@ func countedPhases(sent map[string]map[int64]probe.Result, w sli.Window) []sli.H
 }
 
 // However results come, repeated, out of order, across folds and restarts, each is counted once.
-func TestPhasesAreCountedOnce(t *testing.T) {
+func TestPhasesAreCountedOnce(t *testing.T) { everywhere(t, testPhasesAreCountedOnce) }
+
+func testPhasesAreCountedOnce(t *testing.T, p place) {
+	rooms := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			rt.Fatalf("%v", err)
-		}
-		c := &clock{noon}
-		s := openStore(t, dir, c)
+		rooms++
+		p, c := p.room(t, rooms), &clock{noon}
+		s := p.open(t, c)
 		defer func() { _ = s.Close() }()
 		epoch := follow("shop")
 		epoch.From = midnight.Add(-24 * time.Hour).UnixMilli()
@@ -79,7 +79,7 @@ func TestPhasesAreCountedOnce(t *testing.T) {
 				if err := s.Close(); err != nil {
 					rt.Fatalf("close: %v", err)
 				}
-				s = openStore(t, dir, c)
+				s = p.open(t, c)
 			}
 		}
 		hour := time.Duration(rapid.IntRange(-2, 1).Draw(rt, "hour")) * time.Hour
@@ -97,8 +97,10 @@ func TestPhasesAreCountedOnce(t *testing.T) {
 }
 
 // Messages that come again do not fill the memory.
-func TestPhasesOfRepeatedMessages(t *testing.T) {
-	s := newStore(t)
+func TestPhasesOfRepeatedMessages(t *testing.T) { everywhere(t, testPhasesOfRepeatedMessages) }
+
+func testPhasesOfRepeatedMessages(t *testing.T, p place) {
+	s := p.store(t)
 	m := message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{withPhases("p", noon.Add(-time.Hour))}})
 	for range 5 {
 		ingest(t, s, m)
@@ -108,12 +110,14 @@ func TestPhasesOfRepeatedMessages(t *testing.T) {
 	}
 }
 
-func TestDamagedPhasesAreSetAside(t *testing.T) {
-	s := newStore(t)
+func TestDamagedPhasesAreSetAside(t *testing.T) { everywhere(t, testDamagedPhasesAreSetAside) }
+
+func testDamagedPhasesAreSetAside(t *testing.T, p place) {
+	s := p.store(t)
 	at := noon.Add(-time.Hour)
 	ingest(t, s, message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{withPhases("p", at)}}))
 	foldAll(t, s)
-	if _, err := s.db.write.ExecContext(t.Context(), "UPDATE phases SET data = x'07'"); err != nil {
+	if _, err := s.db.write.ExecContext(t.Context(), "UPDATE phases SET data = $1", []byte{7}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Phases(t.Context(), sli.Query{Window: 2 * time.Hour}); err == nil || !strings.Contains(err.Error(), "want version 1") {

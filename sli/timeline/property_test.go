@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"fmt"
-	"os"
 	"testing"
 	"time"
 
@@ -42,7 +41,7 @@ func (m *model) take(prober string, received time.Time, b *probe.Batch) {
 		m.records[r.Slot] = m.j.join(r.Slot, m.records[r.Slot], recordOf(r, p))
 	}
 	for _, r := range b.Missed {
-		m.ranges = append(m.ranges, gap{r.From, r.To, p, r.Reason})
+		m.ranges = append(m.ranges, gap{from: r.From, to: r.To, prober: p, reason: r.Reason})
 	}
 }
 
@@ -109,13 +108,15 @@ func batchGen() *rapid.Generator[probe.Batch] {
 // Any interleaving of messages, repeated and out of order, with folds, restarts and commits whose outcome is not
 // known gives the timeline of the model, and the figures that sli gives for it.
 func TestAnyInterleavingGivesTheSameTimeline(t *testing.T) {
+	everywhere(t, testAnyInterleavingGivesTheSameTimeline)
+}
+
+func testAnyInterleavingGivesTheSameTimeline(t *testing.T, p place) {
+	rooms := 0
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			rt.Fatalf("%v", err)
-		}
-		c := &clock{noon}
-		s := openStore(t, dir, c)
+		rooms++
+		p, c := p.room(t, rooms), &clock{noon}
+		s := p.open(t, c)
 		defer func() { _ = s.Close() }()
 		m := newModel()
 		var sent []Message
@@ -152,7 +153,7 @@ func TestAnyInterleavingGivesTheSameTimeline(t *testing.T) {
 				if err := s.Close(); err != nil {
 					rt.Fatalf("close: %v", err)
 				}
-				s = openStore(t, dir, c)
+				s = p.open(t, c)
 			}
 		}
 		from, to := midnight.Add(-2*time.Minute), midnight.Add(2*time.Minute)

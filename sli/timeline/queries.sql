@@ -1,5 +1,5 @@
--- Every statement of the store but its schema, each after its name. Parameters are numbered, as PostgreSQL wants
--- them and SQLite takes them.
+-- The statements that both databases understand, each after its name; queries_sqlite.sql and queries_pg.sql have the
+-- few of which each needs its own. Parameters are numbered, as PostgreSQL wants them and SQLite takes them.
 
 -- name: meta
 SELECT value FROM meta WHERE name = $1;
@@ -7,14 +7,9 @@ SELECT value FROM meta WHERE name = $1;
 -- name: set meta
 INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value;
 
--- name: append journal
-INSERT INTO journal (region, prober, received, payload) VALUES ($1, $2, $3, $4) RETURNING seq;
-
--- name: read journal
-SELECT seq, region, prober, received, payload FROM journal WHERE seq > $1 AND seq < $2 ORDER BY seq;
-
--- name: forget journal
-DELETE FROM journal WHERE seq < $1;
+-- name: raise meta
+INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = excluded.value
+WHERE excluded.value > meta.value;
 
 -- name: all series
 SELECT id, check_id, region FROM series;
@@ -71,7 +66,7 @@ SELECT check_id, region, prober, start, announced, period, phase, budget, under,
 ORDER BY check_id, region, start, prober;
 
 -- name: forget epoch
-DELETE FROM epoch WHERE check_id = $1 AND region = $2 AND prober = $3 AND start = $4;
+DELETE FROM epoch WHERE check_id = $1 AND region = $2 AND prober = $3 AND start = $4 AND announced <= $5;
 
 -- name: put maintenance
 INSERT INTO maintenance (check_id, name, start, stop) VALUES ($1, $2, $3, $4) ON CONFLICT (check_id, name, start) DO NOTHING;

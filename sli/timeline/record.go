@@ -145,8 +145,9 @@ func (p *probers) id(name string) proberID {
 
 // An entry is the record of the slot at an instant (Unix ms).
 type entry struct {
-	at  int64
-	rec record
+	at   int64
+	rec  record
+	mark mark // of what is in memory, of the message that rec is from; not stored
 }
 
 // A gap says that a prober missed every slot of its grid in [from, to), for one reason. Gaps are kept as they
@@ -155,6 +156,7 @@ type gap struct {
 	from, to int64 // Unix ms
 	prober   proberID
 	reason   probe.Reason
+	mark     mark // of what is in memory; not stored
 }
 
 // slots are records in the order of their instants, each instant once, together with gaps in the canonical
@@ -179,7 +181,9 @@ func (s *slots) put(j *joiner, e entry) record {
 		return record{}
 	}
 	before := s.entries[i].rec
-	s.entries[i].rec = j.join(e.at, before, e.rec)
+	if after := j.join(e.at, before, e.rec); after != before {
+		s.entries[i].rec, s.entries[i].mark = after, e.mark
+	}
 	return before
 }
 

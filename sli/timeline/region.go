@@ -21,6 +21,9 @@ func (s *Store) Ordinals(ctx context.Context, regions []Region) (map[string]int,
 	defer s.writing.Unlock()
 	var out map[string]int
 	err := s.db.transact(ctx, func(tx *transaction) error {
+		if err := tx.exec("lock regions"); err != nil {
+			return err
+		}
 		stored := map[string]int{}
 		err := s.db.each(ctx, tx, "regions", nil, func(scan func(...any) error) error {
 			var name string
@@ -41,7 +44,7 @@ func (s *Store) Ordinals(ctx context.Context, regions []Region) (map[string]int,
 				return err
 			}
 		}
-		return nil
+		return s.noteChange(tx)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("give regions their ordinals: %w", err)
@@ -106,15 +109,17 @@ func assign(stored map[string]int, regions []Region) (map[string]int, error) {
 	return out, nil
 }
 
-func (s *Store) rememberWeights(ctx context.Context) error {
-	return s.db.each(ctx, s.db.read, "regions", nil, func(scan func(...any) error) error {
+func (s *Store) readWeights(ctx context.Context, on querier) (map[string]float64, error) {
+	weights := map[string]float64{}
+	err := s.db.each(ctx, on, "regions", nil, func(scan func(...any) error) error {
 		var name string
 		var ordinal int
 		var weight float64
 		err := scan(&name, &ordinal, &weight)
-		s.weights[name] = weight
+		weights[name] = weight
 		return err
 	})
+	return weights, err
 }
 
 // weightsNow returns the weights of the regions that have one; others weigh 1.

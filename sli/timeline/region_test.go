@@ -19,9 +19,11 @@ func explicit(name string, ordinal int) Region {
 	return Region{Name: name, Ordinal: &ordinal, Weight: 1}
 }
 
-func TestOrdinals(t *testing.T) {
-	dir, c := t.TempDir(), &clock{noon}
-	s := openStore(t, dir, c)
+func TestOrdinals(t *testing.T) { everywhere(t, testOrdinals) }
+
+func testOrdinals(t *testing.T, p place) {
+	c := &clock{noon}
+	s := p.open(t, c)
 	defer func() { _ = s.Close() }()
 	for _, step := range []struct {
 		what  string
@@ -51,6 +53,6 @@ func TestOrdinals(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
-		s = openStore(t, dir, c)
+		s = p.open(t, c)
 	}
 }

@@ -34,7 +34,11 @@ func in(region string, m Message) Message {
 }
 
 func TestReportsByCheckAndRegionAndPooled(t *testing.T) {
-	s := newStore(t)
+	everywhere(t, testReportsByCheckAndRegionAndPooled)
+}
+
+func testReportsByCheckAndRegionAndPooled(t *testing.T, p place) {
+	s := p.store(t)
 	if _, err := s.Ordinals(t.Context(), []Region{{Name: "tokyo", Weight: 3}, {Name: "frankfurt", Weight: 1}}); err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +89,11 @@ func TestReportsByCheckAndRegionAndPooled(t *testing.T) {
 }
 
 func TestReportBeforeAnEpochAndAfterItsEnd(t *testing.T) {
-	s := newStore(t)
+	everywhere(t, testReportBeforeAnEpochAndAfterItsEnd)
+}
+
+func testReportBeforeAnEpochAndAfterItsEnd(t *testing.T, p place) {
+	s := p.store(t)
 	end := follow("shop")
 	end.From, end.Grid = noon.Add(-time.Hour).UnixMilli(), probe.Grid{}
 	ingest(t, s, message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop"), end}}))
@@ -110,9 +118,11 @@ func TestReportBeforeAnEpochAndAfterItsEnd(t *testing.T) {
 	}
 }
 
-func TestReportExcludesMaintenance(t *testing.T) {
+func TestReportExcludesMaintenance(t *testing.T) { everywhere(t, testReportExcludesMaintenance) }
+
+func testReportExcludesMaintenance(t *testing.T, p place) {
 	c := &clock{noon.Add(-time.Hour)}
-	s := openStore(t, t.TempDir(), c)
+	s := p.open(t, c)
 	defer s.Close()
 	setMaintenance(t, s, once("m", -60, -59, "shop"))
 	at := noon.Add(-time.Hour)
@@ -131,7 +141,11 @@ func TestReportExcludesMaintenance(t *testing.T) {
 }
 
 func TestAsOfWaitsForTheSlowestCheckThatIsProbed(t *testing.T) {
-	s := newStore(t)
+	everywhere(t, testAsOfWaitsForTheSlowestCheckThatIsProbed)
+}
+
+func testAsOfWaitsForTheSlowestCheckThatIsProbed(t *testing.T, p place) {
+	s := p.store(t)
 	gone := follow("gone")
 	gone.Budget = time.Hour
 	end := gone
@@ -148,8 +162,10 @@ func TestAsOfWaitsForTheSlowestCheckThatIsProbed(t *testing.T) {
 	}
 }
 
-func TestRecent(t *testing.T) {
-	s := newStore(t)
+func TestRecent(t *testing.T) { everywhere(t, testRecent) }
+
+func testRecent(t *testing.T, p place) {
+	s := p.store(t)
 	ingest(t, s, message(t, "p", probe.Batch{
 		Epochs:  []probe.Epoch{follow("shop")},
 		Results: []probe.Result{up("shop", noon.Add(-20*time.Second)), down("shop", noon.Add(-10*time.Second))},
@@ -173,7 +189,11 @@ func TestRecent(t *testing.T) {
 }
 
 func TestTwoProbersAreJoinedAndDisagreementsCounted(t *testing.T) {
-	s := newStore(t)
+	everywhere(t, testTwoProbersAreJoinedAndDisagreementsCounted)
+}
+
+func testTwoProbersAreJoinedAndDisagreementsCounted(t *testing.T, p place) {
+	s := p.store(t)
 	at := noon.Add(-time.Minute)
 	ingest(t, s,
 		message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{up("shop", at), up("shop", at.Add(3*time.Second))}}),

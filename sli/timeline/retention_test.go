@@ -21,9 +21,11 @@ func evidence(t *testing.T, slot time.Time) Message {
 	return Message{Region: "tokyo", Prober: "p", Received: noon, Payload: body}
 }
 
-func TestRetention(t *testing.T) {
-	dir, c := t.TempDir(), &clock{noon}
-	s := openStore(t, dir, c)
+func TestRetention(t *testing.T) { everywhere(t, testRetention) }
+
+func testRetention(t *testing.T, p place) {
+	c := &clock{noon}
+	s := p.open(t, c)
 	defer func() { _ = s.Close() }()
 	setMaintenance(t, s, once("m", 0, 1, "shop"))
 	end := follow("gone")
@@ -69,8 +71,10 @@ func TestRetention(t *testing.T) {
 	}
 }
 
-func TestEvidenceIsBounded(t *testing.T) {
-	s := newStore(t)
+func TestEvidenceIsBounded(t *testing.T) { everywhere(t, testEvidenceIsBounded) }
+
+func testEvidenceIsBounded(t *testing.T, p place) {
+	s := p.store(t)
 	for i := range 3 * evidenceKept {
 		if err := s.IngestEvidence(t.Context(), []Message{evidence(t, noon.Add(time.Duration(i)*time.Second))}); err != nil {
 			t.Fatal(err)

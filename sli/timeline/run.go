@@ -24,16 +24,23 @@ func (s *Store) Run(ctx context.Context) error {
 	}
 	tick := time.NewTicker(foldTick)
 	defer tick.Stop()
+	tail := s.tailTicker()
+	defer tail.Stop()
 	if err := s.expire(ctx); err != nil {
 		s.o.Logger.Error("what is past the retention was not deleted", "error", err)
 	}
-	for n := uint32(1); ; n++ {
+	for n := uint32(1); ; {
+		var err error
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-tail.C:
+			err = s.follow(ctx)
 		case <-tick.C:
+			err = s.step(ctx, n)
+			n++
 		}
-		if err := s.step(ctx, n); err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil {
 			// The health has already told of the database; what else can fail here is a block that is damaged.
 			s.o.Logger.Debug("timelines: a step failed and is repeated", "error", err)
 		}
@@ -42,20 +49,33 @@ func (s *Store) Run(ctx context.Context) error {
 
 // step does what is due at the n-th tick.
 func (s *Store) step(ctx context.Context, n uint32) error {
-	s.writing.Lock()
-	err := s.materialise(ctx, s.o.Now())
-	err = errors.Join(err, s.fold(ctx, part(n%foldParts, foldParts)))
-	s.writing.Unlock()
+	err := s.stepIfLeader(ctx, n)
 	if n%(6*foldParts) == 0 {
 		err = errors.Join(err, s.expire(ctx))
 	}
 	return err
 }
 
-// expire deletes what is past the retention.
+func (s *Store) stepIfLeader(ctx context.Context, n uint32) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if led, err := s.lead(ctx); !led {
+		return err
+	}
+	return errors.Join(
+		s.materialise(ctx, s.o.Now()),
+		s.fold(ctx, part{n % foldParts, foldParts}),
+		s.tidyJournal(ctx),
+	)
+}
+
+// expire deletes what is past the retention, if that is for this process to do.
 func (s *Store) expire(ctx context.Context) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if led, err := s.lead(ctx); !led {
+		return err
+	}
 	cutoff := s.cutoff()
 	obsolete := map[*timeline][]epoch{}
 	for _, t := range s.timelines {
@@ -64,19 +84,21 @@ func (s *Store) expire(ctx context.Context) error {
 		}
 	}
 	var gone []sli.Series
-	err := s.db.transact(ctx, func(tx *transaction) (err error) {
+	err := s.folding(ctx, func(tx *transaction) (err error) {
 		if err := deleteBefore(tx, cutoff, s.o.Now().Add(-evidenceAge).UnixMilli()); err != nil {
 			return err
 		}
 		for t, es := range obsolete {
 			for _, e := range es {
-				if err := tx.exec("forget epoch", t.Check, t.Region, e.prober, e.start); err != nil {
+				if err := tx.exec("forget epoch", t.Check, t.Region, e.prober, e.start, e.announced); err != nil {
 					return err
 				}
 			}
 		}
-		gone, err = forgetSeries(ctx, s.db, tx)
-		return err
+		if gone, err = forgetSeries(ctx, s.db, tx); err != nil {
+			return err
+		}
+		return s.noteChange(tx)
 	})
 	if s.health.note(err) != nil {
 		return fmt.Errorf("delete what is before %s: %w", time.UnixMilli(cutoff).UTC(), err)

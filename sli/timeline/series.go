@@ -16,7 +16,7 @@ type timeline struct {
 	id     int64   // in table series; 0: it has no block yet
 	tail   []entry // not folded yet, in the order of slots, each slot once
 	gaps   []gap   // not folded yet, as they came
-	looks  []look  // not folded yet, as they came; their slots are in the tail
+	looks  []look  // not folded yet, as they came
 	since  int64   // the first row of the journal that has something in the tail; 0: nothing is in it
 	epochs []epoch // by start and prober; replaced, never changed in place
 	due    []sli.Segment
@@ -34,7 +34,7 @@ type epoch struct {
 	expected  bool
 }
 
-func (t *timeline) dirty() bool { return len(t.tail)+len(t.gaps) > 0 }
+func (t *timeline) dirty() bool { return len(t.tail)+len(t.gaps)+len(t.looks) > 0 }
 
 // announce takes in an epoch. Of two with the same start and prober the one announced last counts, whatever
 // the order in which they arrive.

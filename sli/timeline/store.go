@@ -1,11 +1,13 @@
 package timeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -19,7 +21,8 @@ const DefaultRetention = 400 * 24 * time.Hour
 
 // Options of a Store.
 type Options struct {
-	Dir       string           // the data folder; made if it is not there
+	Dir       string           // the data folder, for SQLite; made if it is not there
+	Database  string           // postgres://…, which several processes may share; empty: SQLite in Dir
 	Retention time.Duration    // zero: DefaultRetention
 	Logger    *slog.Logger     // nil: nothing is logged
 	Now       func() time.Time // nil: time.Now
@@ -38,13 +41,15 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// A Store keeps the timelines of a data folder. Its methods are safe for concurrent use.
+// A Store keeps the timelines of a data folder, or of a database. Its methods are safe for concurrent use.
 type Store struct {
 	o       Options
 	db      *database
 	folder  *folder
+	shared  *shared // nil: SQLite, where nobody else writes
 	probers probers
-	health  health
+	health  health // of writing
+	reading health // of tailing a shared journal
 
 	// codecs of those who read, which bounds how many do so at a time.
 	codecs chan *codec
@@ -61,10 +66,19 @@ type Store struct {
 	counters  map[sli.Counter]int64    // the key's N is 0; guarded by mu
 }
 
-// Open opens the folder's store read-write, making or migrating it if need be, and replays the journal. The
-// folder is locked until Close; the error of a locked one names the folder and, if known, who holds it.
+// Open opens a store read-write, making or migrating it if need be, and replays the journal. A folder is locked
+// until Close; the error of a locked one names it and, if known, who holds it. A PostgreSQL database may be opened by
+// several processes at once; no error shows its address, which may hold a password.
 func Open(ctx context.Context, o Options) (*Store, error) {
 	o = o.withDefaults()
+	if o.Database != "" {
+		db, where, err := openPostgres(ctx, o.Database)
+		if err != nil {
+			return nil, fmt.Errorf("open store: %s: %w", cmp.Or(where, "database"), err)
+		}
+		o.Dir = where
+		return load(ctx, o, db, &folder{})
+	}
 	if err := os.MkdirAll(o.Dir, 0o755); err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
@@ -100,7 +114,11 @@ func OpenReadOnly(ctx context.Context, dir string) (*Store, error) {
 // load reads what is kept in memory. On an error db and f are closed.
 func load(ctx context.Context, o Options, db *database, f *folder) (_ *Store, err error) {
 	s := &Store{
-		o: o, db: db, folder: f, health: health{log: o.Logger},
+		o: o, db: db, folder: f,
+		health: health{
+			log: o.Logger, lost: "timelines cannot be written; results wait in the queue until they can", found: "timelines can be written again",
+		},
+		reading:   health{log: o.Logger, lost: "what others took in cannot be read; figures are of before", found: "what others took in can be read again"},
 		codecs:    make(chan *codec, readers),
 		timelines: map[sli.Series]*timeline{}, weights: map[string]float64{}, counters: map[sli.Counter]int64{},
 	}
@@ -119,6 +137,9 @@ func load(ctx context.Context, o Options, db *database, f *folder) (_ *Store, er
 		}
 		s.codecs <- c
 	}
+	if o.Database != "" {
+		s.shared = &shared{me: rand.Int64()}
+	}
 	if err := s.remember(ctx); err != nil {
 		return nil, fmt.Errorf("open store: %s: %w", o.Dir, err)
 	}
@@ -129,6 +150,9 @@ func load(ctx context.Context, o Options, db *database, f *folder) (_ *Store, er
 func (s *Store) remember(ctx context.Context) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.shared != nil {
+		return s.rememberShared(ctx)
+	}
 	err := s.db.each(ctx, s.db.read, "all series", nil, func(scan func(...any) error) error {
 		var id int64
 		var x sli.Series
@@ -141,30 +165,32 @@ func (s *Store) remember(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := s.rememberEpochs(ctx); err != nil {
+	epochs, err := s.readEpochs(ctx, s.db.read)
+	if err != nil {
 		return err
 	}
-	if err := s.rememberWeights(ctx); err != nil {
+	for x, es := range epochs {
+		t := s.timelineOf(x)
+		t.epochs, t.due = es, timetable(es)
+	}
+	if s.weights, err = s.readWeights(ctx, s.db.read); err != nil {
 		return err
 	}
 	return s.replay(ctx, 0, 1<<62)
 }
 
-func (s *Store) rememberEpochs(ctx context.Context) error {
-	epochs := map[*timeline][]epoch{}
-	err := s.db.each(ctx, s.db.read, "all epochs", nil, func(scan func(...any) error) error {
+// readEpochs returns all that is announced, of every series in order.
+func (s *Store) readEpochs(ctx context.Context, on querier) (map[sli.Series][]epoch, error) {
+	epochs := map[sli.Series][]epoch{}
+	err := s.db.each(ctx, on, "all epochs", nil, func(scan func(...any) error) error {
 		var x sli.Series
 		var e epoch
 		err := scan(&x.Check, &x.Region, &e.prober, &e.start, &e.announced, &e.grid.Interval, &e.grid.Offset,
 			&e.budget, &e.under, &e.of, &e.expected)
-		t := s.timelineOf(x)
-		epochs[t] = append(epochs[t], e)
+		epochs[x] = append(epochs[x], e)
 		return err
 	})
-	for t, es := range epochs {
-		t.epochs, t.due = es, timetable(es)
-	}
-	return err
+	return epochs, err
 }
 
 // timelineOf returns the timeline of a series, a new one if there is none. Under writing and mu, but while opening.
@@ -180,6 +206,9 @@ func (s *Store) timelineOf(x sli.Series) *timeline {
 // Close closes the store and unlocks the folder. Nothing is lost by not calling it. Nobody may use the store
 // any more.
 func (s *Store) Close() error {
+	if s.shared != nil {
+		s.resign()
+	}
 	err := s.db.close()
 	if s.codec != nil {
 		s.codec.close()
@@ -193,14 +222,15 @@ func (s *Store) Close() error {
 	return nil
 }
 
-// A health remembers whether writing works, so that the log hears of a change and not of every failure.
+// A health remembers whether something works, so that the log hears of a change and not of every failure.
 type health struct {
-	log *slog.Logger
-	mu  sync.Mutex
-	bad bool // guarded by mu
+	log         *slog.Logger
+	lost, found string // what to say of a change
+	mu          sync.Mutex
+	bad         bool // guarded by mu
 }
 
-// note takes in how a write went and returns the same error. That the caller gave up says nothing.
+// note takes in how it went and returns the same error. That the caller gave up says nothing.
 func (h *health) note(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -209,9 +239,9 @@ func (h *health) note(err error) error {
 	defer h.mu.Unlock()
 	switch {
 	case err != nil && !h.bad:
-		h.log.Error("timelines cannot be written; results wait in the queue until they can", "error", err)
+		h.log.Error(h.lost, "error", err)
 	case err == nil && h.bad:
-		h.log.Info("timelines can be written again")
+		h.log.Info(h.found)
 	}
 	h.bad = err != nil
 	return err

@@ -38,8 +38,12 @@ func TestProbeAndSLIAgree(t *testing.T) {
 }
 
 func TestIngestIsVisibleBeforeAndAfterFoldAndRestart(t *testing.T) {
-	dir, c := t.TempDir(), &clock{noon}
-	s := openStore(t, dir, c)
+	everywhere(t, testIngestIsVisibleBeforeAndAfterFoldAndRestart)
+}
+
+func testIngestIsVisibleBeforeAndAfterFoldAndRestart(t *testing.T, p place) {
+	c := &clock{noon}
+	s := p.open(t, c)
 	at := noon.Add(-time.Minute)
 	ingest(t, s, message(t, "p", probe.Batch{
 		Epochs:  []probe.Epoch{follow("shop")},
@@ -52,7 +56,7 @@ func TestIngestIsVisibleBeforeAndAfterFoldAndRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	s = openStore(t, dir, c)
+	s = p.open(t, c)
 	wantText(t, "replayed", want, outcomes(t, s, at, noon))
 	foldAll(t, s)
 	wantText(t, "folded", want, outcomes(t, s, at, noon))
@@ -63,13 +67,10 @@ func TestIngestIsVisibleBeforeAndAfterFoldAndRestart(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	s = openStore(t, dir, c)
+	s = p.open(t, c)
 	defer s.Close()
 	wantText(t, "folded and reopened", want, outcomes(t, s, at, noon))
-	s2, err := OpenReadOnly(t.Context(), dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s2 := p.beside(t, c)
 	defer s2.Close()
 	wantText(t, "read beside the writer", want, outcomes(t, s2, at, noon))
 }
@@ -91,8 +92,10 @@ func TestOpenLocksTheFolder(t *testing.T) {
 	_ = s.Close()
 }
 
-func TestStaggeredFoldsFreeTheJournal(t *testing.T) {
-	s := newStore(t)
+func TestStaggeredFoldsFreeTheJournal(t *testing.T) { everywhere(t, testStaggeredFoldsFreeTheJournal) }
+
+func testStaggeredFoldsFreeTheJournal(t *testing.T, p place) {
+	s := p.store(t)
 	checks := []string{"a", "b", "c", "d", "shop"}
 	for n := range 2 * foldParts {
 		at := noon.Add(time.Duration(n) * 10 * time.Second)
@@ -113,8 +116,10 @@ func TestStaggeredFoldsFreeTheJournal(t *testing.T) {
 	}
 }
 
-func TestCrowdedTailIsFolded(t *testing.T) {
-	s := newStore(t)
+func TestCrowdedTailIsFolded(t *testing.T) { everywhere(t, testCrowdedTailIsFolded) }
+
+func testCrowdedTailIsFolded(t *testing.T, p place) {
+	s := p.store(t)
 	var b probe.Batch
 	for i := range 5000 {
 		b.Results = append(b.Results, up("shop", noon.Add(-time.Duration(i)*time.Second)))
@@ -140,8 +145,10 @@ func TestCrowdedTailIsFolded(t *testing.T) {
 	}
 }
 
-func TestReject(t *testing.T) {
-	s := newStore(t)
+func TestReject(t *testing.T) { everywhere(t, testReject) }
+
+func testReject(t *testing.T, p place) {
+	s := p.store(t)
 	good := message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{up("shop", noon)}})
 	poison := Message{Region: "tokyo", Prober: "p", Received: noon, Payload: []byte("\x01no such thing")}
 	strange := good
@@ -188,8 +195,12 @@ func TestReadOnlyOfNothing(t *testing.T) {
 
 // Of two words about one slot the later one counts, also if it arrives first and the store is reopened between.
 func TestTheLastWordAboutAnEpochCounts(t *testing.T) {
-	dir, c := t.TempDir(), &clock{noon}
-	s := openStore(t, dir, c)
+	everywhere(t, testTheLastWordAboutAnEpochCounts)
+}
+
+func testTheLastWordAboutAnEpochCounts(t *testing.T, p place) {
+	c := &clock{noon}
+	s := p.open(t, c)
 	twenty := follow("shop")
 	twenty.Grid.Interval = 20_000
 	late := message(t, "p", probe.Batch{Epochs: []probe.Epoch{twenty}})
@@ -203,14 +214,16 @@ func TestTheLastWordAboutAnEpochCounts(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	s = openStore(t, dir, c)
+	s = p.open(t, c)
 	defer s.Close()
 	wantText(t, "reopened", want, outcomes(t, s, noon.Add(-time.Minute), noon))
 }
 
 // Every statement is there, is used, and is SQL.
-func TestQueries(t *testing.T) {
-	s := newStore(t)
+func TestQueries(t *testing.T) { everywhere(t, testQueries) }
+
+func testQueries(t *testing.T, p place) {
+	s := p.store(t)
 	var source strings.Builder
 	files, err := filepath.Glob("*.go")
 	if err != nil {
@@ -239,12 +252,13 @@ func TestQueries(t *testing.T) {
 	}
 	calls := regexp.MustCompile(`(?:exec|one)\("([a-z ]+)"|(?:each\([^"\n]*|queries\[)"([a-z ]+)"`)
 	found := calls.FindAllStringSubmatch(source.String(), -1)
+	all := namedQueries(queriesSQL, queriesSQLiteSQL, queriesPGSQL)
 	for _, m := range found {
-		if name := m[1] + m[2]; s.db.queries[name] == "" {
+		if name := m[1] + m[2]; all[name] == "" {
 			t.Errorf("query %q is used and does not exist", name)
 		}
 	}
-	if len(found) < len(s.db.queries) {
-		t.Errorf("got %d calls in the source, want at least one for each of %d queries", len(found), len(s.db.queries))
+	if len(found) < len(all) {
+		t.Errorf("got %d calls in the source, want at least one for each of %d queries", len(found), len(all))
 	}
 }

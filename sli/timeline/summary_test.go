@@ -3,7 +3,7 @@ package timeline
 import (
 	"context"
 	"fmt"
-	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,15 +122,14 @@ func sparseBatch() *rapid.Generator[probe.Batch] {
 
 // Whatever comes in, in whatever order, among folds, restarts, maintenance and a clock that says anything, reports
 // are what they would be without summaries, after every step.
-func TestSummariesChangeNoReport(t *testing.T) {
-	used := 0
+func TestSummariesChangeNoReport(t *testing.T) { everywhere(t, testSummariesChangeNoReport) }
+
+func testSummariesChangeNoReport(t *testing.T, p place) {
+	used, rooms := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
-		dir, err := os.MkdirTemp(t.TempDir(), "")
-		if err != nil {
-			rt.Fatalf("%v", err)
-		}
-		c := &clock{noon}
-		s := openStore(t, dir, c)
+		rooms++
+		p, c := p.room(t, rooms), &clock{noon}
+		s := p.open(t, c)
 		defer func() { _ = s.Close() }()
 		ingest(t, s, message(rt, "p", probe.Batch{Epochs: []probe.Epoch{everyTwoHours(on(0, 0))}}))
 		for n := range rapid.IntRange(1, 12).Draw(rt, "steps") {
@@ -147,7 +146,7 @@ func TestSummariesChangeNoReport(t *testing.T) {
 				if err := s.Close(); err != nil {
 					rt.Fatalf("close: %v", err)
 				}
-				s = openStore(t, dir, c)
+				s = p.open(t, c)
 			case "maintenance":
 				at := on(rapid.IntRange(0, 3).Draw(rt, "maintenance"), 23*time.Hour)
 				maintain(t, s, at, at.Add(time.Duration(rapid.IntRange(1, 3).Draw(rt, "for"))*time.Hour))
@@ -177,9 +176,9 @@ func maintain(tb testing.TB, s *Store, from, to time.Time) {
 }
 
 // fourDays is a store with summaries of four days of a slot every two hours, of which the second day has a gap.
-func fourDays(t *testing.T) *Store {
+func fourDays(t *testing.T, p place) *Store {
 	t.Helper()
-	s := newStore(t)
+	s := p.store(t)
 	b := probe.Batch{Epochs: []probe.Epoch{everyTwoHours(on(0, 0))}}
 	for at := on(0, 0); at.Before(on(4, 0)); at = at.Add(2 * time.Hour) {
 		b.Results = append(b.Results, up("shop", at))
@@ -195,14 +194,16 @@ func fourDays(t *testing.T) *Store {
 }
 
 // What becomes known of a day makes its summary void, and no other one, until a fold makes it again.
-func TestSummariesThatNoLongerHold(t *testing.T) {
+func TestSummariesThatNoLongerHold(t *testing.T) { everywhere(t, testSummariesThatNoLongerHold) }
+
+func testSummariesThatNoLongerHold(t *testing.T, p place) {
 	other := func(from time.Time, grid probe.Grid) probe.Batch {
 		e := everyTwoHours(from)
 		e.Grid = grid
 		return probe.Batch{Epochs: []probe.Epoch{e}}
 	}
 	two, end := probe.Grid{Interval: (2 * time.Hour).Milliseconds()}, probe.Grid{}
-	for _, x := range []struct {
+	for i, x := range []struct {
 		name   string
 		prober string
 		batch  probe.Batch
@@ -223,7 +224,7 @@ func TestSummariesThatNoLongerHold(t *testing.T) {
 		{"the same word again", "p", other(on(0, 0), two), 4, 4},
 	} {
 		t.Run(x.name, func(t *testing.T) {
-			s := fourDays(t)
+			s := fourDays(t, p.room(t, i))
 			m := message(t, x.prober, x.batch)
 			m.Received = noon.Add(time.Second)
 			ingest(t, s, m)
@@ -239,7 +240,11 @@ func TestSummariesThatNoLongerHold(t *testing.T) {
 }
 
 func TestSummariesAreOfWholeDaysWithoutMaintenance(t *testing.T) {
-	s := fourDays(t)
+	everywhere(t, testSummariesAreOfWholeDaysWithoutMaintenance)
+}
+
+func testSummariesAreOfWholeDaysWithoutMaintenance(t *testing.T, p place) {
+	s := fourDays(t, p)
 	for _, x := range []struct {
 		from, to time.Time
 		want     int
@@ -263,8 +268,10 @@ func TestSummariesAreOfWholeDaysWithoutMaintenance(t *testing.T) {
 }
 
 // A summary whose seal does not fit is not believed, and one that nothing is wrong with is: it is what is reported.
-func TestSummariesAreSealed(t *testing.T) {
-	s := fourDays(t)
+func TestSummariesAreSealed(t *testing.T) { everywhere(t, testSummariesAreSealed) }
+
+func testSummariesAreSealed(t *testing.T, p place) {
+	s := fourDays(t, p)
 	x := sli.Series{Check: "shop", Region: "tokyo"}
 	tl := s.timelines[x]
 	day := dayOf(on(2, 0).UnixMilli())
@@ -315,13 +322,18 @@ func putSummary(t *testing.T, s *Store, series, day int64, data []byte) {
 }
 
 // Whoever writes a block, its summary goes with what it was about.
-func TestNoSummaryOutlivesItsBlock(t *testing.T) {
-	for _, statement := range []string{
+func TestNoSummaryOutlivesItsBlock(t *testing.T) { everywhere(t, testNoSummaryOutlivesItsBlock) }
+
+func testNoSummaryOutlivesItsBlock(t *testing.T, p place) {
+	for i, statement := range []string{
 		"UPDATE block SET data = data", "DELETE FROM block",
 		"INSERT INTO block SELECT * FROM block WHERE true ON CONFLICT (series, day) DO UPDATE SET data = excluded.data",
 		"INSERT OR REPLACE INTO block SELECT * FROM block",
 	} {
-		s := fourDays(t)
+		if p.Database != "" && strings.Contains(statement, "OR REPLACE") {
+			continue // SQLite's alone
+		}
+		s := fourDays(t, p.room(t, i))
 		if _, err := s.db.write.ExecContext(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}
@@ -333,8 +345,12 @@ func TestNoSummaryOutlivesItsBlock(t *testing.T) {
 
 // A day has a summary from when its last due slot is there; before, making one would be for nothing.
 func TestADayIsSummarisedOnceItIsComplete(t *testing.T) {
+	everywhere(t, testADayIsSummarisedOnceItIsComplete)
+}
+
+func testADayIsSummarisedOnceItIsComplete(t *testing.T, p place) {
 	c := &clock{on(1, -time.Minute)}
-	s := openStore(t, t.TempDir(), c)
+	s := p.open(t, c)
 	defer s.Close()
 	send := func(b probe.Batch) {
 		m := message(t, "p", b)

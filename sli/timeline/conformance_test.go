@@ -1,0 +1,90 @@
+package timeline
+
+import (
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"testing"
+
+	"github.com/gaikei/gaikei/internal/pgtest"
+)
+
+// cluster is the PostgreSQL of this package's tests, started when the first of them needs it.
+var cluster pgtest.Cluster
+
+// A place is where the stores of a test are: what one leaves there, the next one finds.
+type place struct{ Options }
+
+// everywhere runs a test in each database. Whatever holds of one holds of the other, in the same words.
+func everywhere(t *testing.T, f func(t *testing.T, p place)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { f(t, place{Options{Dir: t.TempDir()}}) })
+	t.Run("postgres", func(t *testing.T) { f(t, place{Options{Database: cluster.Database(t)}}) })
+}
+
+func (p place) open(tb testing.TB, c *clock) *Store {
+	tb.Helper()
+	o := p.Options
+	o.Now, o.Logger = c.Now, slog.New(slog.NewTextHandler(tb.Output(), nil))
+	s, err := Open(tb.Context(), o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// store opens a store at noon, closed when the test ends.
+func (p place) store(tb testing.TB) *Store {
+	tb.Helper()
+	s := p.open(tb, &clock{noon})
+	tb.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			tb.Error(err)
+		}
+	})
+	return s
+}
+
+// beside opens a store for reading while another one is open: in a folder that is all it may do.
+func (p place) beside(tb testing.TB, c *clock) *Store {
+	tb.Helper()
+	if p.Database != "" {
+		return p.open(tb, c)
+	}
+	s, err := OpenReadOnly(tb.Context(), p.Dir)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// room is an empty place of the same kind.
+func (p place) room(tb testing.TB, n int) place {
+	tb.Helper()
+	if p.Database == "" {
+		return place{Options{Dir: fmt.Sprintf("%s/%d", p.Dir, n)}}
+	}
+	db, err := sql.Open("pgx", p.Database)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer db.Close()
+	schema := fmt.Sprintf("room%d", n)
+	if _, err := db.ExecContext(tb.Context(), "CREATE SCHEMA "+schema); err != nil {
+		tb.Fatal(err)
+	}
+	return place{Options{Database: withSetting(tb, p.Database, "search_path", schema)}}
+}
+
+func withSetting(tb testing.TB, address, name, value string) string {
+	tb.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	q := u.Query()
+	q.Set(name, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}

@@ -1,0 +1,50 @@
+-- What PostgreSQL alone understands, or needs in its own way, because several processes share it. Advisory locks belong
+-- to the whole database, so their first key stands for the schema; the second says what is locked.
+
+-- name: has schema
+SELECT COUNT(*) FROM information_schema.tables WHERE table_schema = current_schema() AND table_name = 'meta';
+
+-- name: lock schema
+SELECT pg_advisory_xact_lock(hashtext('gaikei ' || current_schema()), 1);
+
+-- name: lock blocks
+SELECT pg_advisory_xact_lock(hashtext('gaikei ' || current_schema()), 2);
+
+-- name: lock regions
+SELECT pg_advisory_xact_lock(hashtext('gaikei ' || current_schema()), 3);
+
+-- name: claim folding
+SELECT pg_try_advisory_lock(hashtext('gaikei ' || current_schema()), 4);
+
+-- name: prepare journal
+SELECT journal_prepare();
+
+-- name: append journal
+INSERT INTO journal (taker, region, prober, received, payload)
+SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bytea[]);
+
+-- name: snapshot
+SELECT pg_current_snapshot()::text;
+
+-- name: needed journal
+SELECT journal_needed()::text::bigint;
+
+-- name: read journal
+SELECT xid::text::bigint, taker, region, prober, received, payload FROM journal
+WHERE xid >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot);
+
+-- name: read folds
+SELECT part, seen::text FROM folded WHERE NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot);
+
+-- name: record fold
+UPDATE folded SET xid = pg_current_xact_id(), seen = $3::text::pg_snapshot WHERE part % $2::bigint = $1::bigint;
+
+-- name: drop journal
+SELECT journal_drop();
+
+-- name: changed
+SELECT COUNT(*) FROM changed WHERE NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot);
+
+-- name: note change
+INSERT INTO changed (what, xid) VALUES ('catalogue', pg_current_xact_id())
+ON CONFLICT (what) DO UPDATE SET xid = excluded.xid;

@@ -1,0 +1,397 @@
+package timeline
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// When several processes share a database, each has all of the tails in memory, so that each answers every query
+// alike, and one of them folds. How that stays exact:
+//
+//   - Ingest only inserts, into the journal and the epochs. Everybody, also who inserted, learns of it by tailing.
+//   - The tail reads what its snapshot sees and the one before did not. Rows of a transaction that commits late, whatever
+//     its number, are read when it does, and none is read twice. (By a number that grows it would not be so:
+//     a transaction may take a lower number and commit later.)
+//   - Who folds does so on the very connection that holds the lock, so that the two cannot part: if the connection is
+//     lost, so is the transaction, and the lock is free for another. What it folds is what its snapshot saw,
+//     and the fold's transaction records that snapshot.
+//   - Everybody drops from memory what such a snapshot saw, when the fold that recorded it is committed and visible to
+//     their own tail. Readers take from memory first and read blocks after, so what they no longer find in memory
+//     they find in a block. To drop late does no harm: the join makes twice the same as once. To drop before the
+//     commit is visible would: it must never happen, also not for a fold of one's own.
+//   - Rows of the journal that every part's snapshot has seen are read by nobody any more, and go with their partitions.
+type shared struct {
+	me     int64     // stands for this process in the journal; random
+	seen   snapshot  // of the journal: guarded by Store.writing
+	leader *sql.Conn // it holds the lock of who folds; nil: it is another one. Guarded by Store.writing
+}
+
+// tailTick is how often the journal is tailed: what anybody took in is seen by readers within it.
+const tailTick = time.Second
+
+// idleLeader is after how many ms the server ends the session of a leader that has not been heard of, so that one
+// that is stopped, and whose network answers all the same, is replaced.
+const idleLeader = "60000"
+
+// ingestShared appends messages for everybody to find.
+func (s *Store) ingestShared(ctx context.Context, ms []Message) error {
+	in, out := s.siftAll(ms)
+	err := s.insert(ctx, in, out)
+	if lacksPartition(err) {
+		if err = s.prepareJournal(ctx); err == nil {
+			err = s.insert(ctx, in, out)
+		}
+	}
+	if s.health.note(err) != nil {
+		return fmt.Errorf("ingest %d messages: %w", len(ms), err)
+	}
+	s.take(nil, out)
+	return nil
+}
+
+func (s *Store) insert(ctx context.Context, in []incoming, out []rejection) error {
+	return s.db.transact(ctx, func(tx *transaction) error {
+		if len(in) > 0 {
+			if err := s.appendAll(tx, in); err != nil {
+				return err
+			}
+		}
+		if err := putEpochs(tx, in); err != nil {
+			return err
+		}
+		return putRejected(tx, out)
+	})
+}
+
+func (s *Store) appendAll(tx *transaction, in []incoming) error {
+	regions, probers := make([]string, len(in)), make([]string, len(in))
+	received, payloads := make([]int64, len(in)), make([][]byte, len(in))
+	for i := range in {
+		regions[i], probers[i] = in[i].Region, in[i].Prober
+		received[i], payloads[i] = in[i].Received.UnixNano(), in[i].Payload
+	}
+	return tx.exec("append journal", s.shared.me, regions, probers, received, payloads)
+}
+
+// prepareJournal makes partitions for what is inserted within the next hours.
+func (s *Store) prepareJournal(ctx context.Context) error {
+	return s.db.transact(ctx, func(tx *transaction) error {
+		if err := tx.exec("lock schema"); err != nil {
+			return err
+		}
+		return tx.exec("prepare journal")
+	})
+}
+
+// lead reports whether this process is the one that folds, and makes it so if nobody is. Under writing.
+func (s *Store) lead(ctx context.Context) (bool, error) {
+	if s.shared == nil {
+		return true, nil
+	}
+	if s.shared.leader != nil {
+		err := s.shared.leader.PingContext(ctx)
+		if err == nil {
+			return true, nil
+		}
+		s.resign()
+	}
+	c, err := s.db.lead.Conn(ctx)
+	if err != nil {
+		return false, err
+	}
+	var got bool
+	if err := c.QueryRowContext(ctx, s.db.queries["claim folding"]).Scan(&got); err != nil || !got {
+		return false, errors.Join(err, c.Close())
+	}
+	s.shared.leader = c
+	// Whoever led before may have folded, and changed the catalogue, a moment ago: nothing may be folded by an older
+	// snapshot than theirs.
+	if err = s.refresh(ctx); err == nil && s.maintenance.until > 0 {
+		err = s.resumeMaintenance(ctx, s.o.Now()) // from where they left off
+	}
+	if err != nil {
+		s.resign()
+		return false, err
+	}
+	s.o.Logger.Info("this process folds the timelines now")
+	return true, nil
+}
+
+// folding runs the transaction of a fold, in which nobody else may change blocks.
+func (s *Store) folding(ctx context.Context, f func(tx *transaction) error) error {
+	if s.shared == nil {
+		return s.db.transact(ctx, f)
+	}
+	if s.shared.leader == nil {
+		return errNotLeader
+	}
+	return s.db.transactOn(ctx, s.shared.leader, func(tx *transaction) error {
+		if err := tx.exec("lock blocks"); err != nil {
+			return err
+		}
+		return f(tx)
+	})
+}
+
+// errNotLeader answers a fold in a process that does not fold.
+var errNotLeader = errors.New("another process folds")
+
+// forgetJournal lets go of the rows of the journal that a fold leaves of no use: those before needed, or, in a shared
+// journal, those that the fold saw and that all other parts were folded from too.
+func (s *Store) forgetJournal(tx *transaction, p part, needed int64) error {
+	if s.shared == nil {
+		return tx.exec("forget journal", needed)
+	}
+	return tx.exec("record fold", int64(p.i), int64(p.n), s.shared.seen.text)
+}
+
+// noteChange has every process read the catalogue again.
+func (s *Store) noteChange(tx *transaction) error {
+	if s.shared == nil {
+		return nil
+	}
+	return tx.exec("note change")
+}
+
+// rememberShared reads everything into memory: of the journal the rows that are not in blocks yet. Under writing.
+func (s *Store) rememberShared(ctx context.Context) error {
+	var needed int64
+	if err := s.db.read.QueryRowContext(ctx, s.db.queries["needed journal"]).Scan(&needed); err != nil {
+		return err
+	}
+	s.shared.seen = before(needed)
+	return s.refresh(ctx)
+}
+
+// resign gives the lock up, with the connection that holds it. Under writing.
+func (s *Store) resign() {
+	if s.shared.leader != nil {
+		_ = s.shared.leader.Close() // its pool keeps no idle connections; one that fails to close is closed already
+		s.shared.leader = nil
+	}
+}
+
+// tailTicker ticks when the journal is to be tailed.
+func (s *Store) tailTicker() *time.Ticker {
+	if s.shared == nil {
+		t := time.NewTicker(time.Hour)
+		t.Stop() // nobody else writes to it
+		return t
+	}
+	return time.NewTicker(tailTick)
+}
+
+// follow is one look at what others did.
+func (s *Store) follow(ctx context.Context) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.tail(ctx); err != nil || !s.crowded() {
+		return err
+	}
+	if led, err := s.lead(ctx); !led {
+		return err
+	}
+	return s.fold(ctx, everything)
+}
+
+// tidyJournal makes partitions ahead, and drops those that nobody needs any more. Under writing.
+func (s *Store) tidyJournal(ctx context.Context) error {
+	if s.shared == nil {
+		return nil
+	}
+	if err := s.prepareJournal(ctx); err != nil {
+		return err
+	}
+	return s.folding(ctx, func(tx *transaction) error { return tx.exec("drop journal") })
+}
+
+// tail takes in what was committed since it last did. Under writing.
+func (s *Store) tail(ctx context.Context) error {
+	err := s.catchUp(ctx, s.shared.seen)
+	if s.reading.note(err) != nil {
+		return fmt.Errorf("tail the journal: %w", err)
+	}
+	return nil
+}
+
+// refresh reads all that is kept in memory again, but for the rows of the journal that are known. Under writing.
+func (s *Store) refresh(ctx context.Context) error {
+	return s.catchUp(ctx, before(firstXID))
+}
+
+// catchUp brings memory to the present, given what was known of the catalogue. All is read by one snapshot. After an
+// error what was taken in is taken in again, which is the same as once.
+func (s *Store) catchUp(ctx context.Context, known snapshot) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	tx, err := s.db.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // nothing was written
+	now, err := s.snapshotOf(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if err := s.readShared(ctx, tx); err != nil {
+		return err
+	}
+	var changes int
+	if err := tx.QueryRowContext(ctx, s.db.queries["changed"], known.text).Scan(&changes); err != nil {
+		return err
+	}
+	if changes > 0 || known.xmin == firstXID {
+		if err := s.readCatalogue(ctx, tx); err != nil {
+			return err
+		}
+	}
+	// Last, since the blocks of what is dropped are found by the ids just read.
+	if err := s.dropFolded(ctx, tx, known); err != nil {
+		return err
+	}
+	s.shared.seen = now
+	return nil
+}
+
+func (s *Store) snapshotOf(ctx context.Context, tx *sql.Tx) (snapshot, error) {
+	var text string
+	if err := tx.QueryRowContext(ctx, s.db.queries["snapshot"]).Scan(&text); err != nil {
+		return snapshot{}, err
+	}
+	return parseSnapshot(text)
+}
+
+// readShared takes new rows of the journal into memory, and counts those that this process took in.
+func (s *Store) readShared(ctx context.Context, tx *sql.Tx) error {
+	return s.db.each(ctx, tx, "read journal", []any{s.shared.seen.text}, func(scan func(...any) error) error {
+		var in incoming
+		var taker, received int64
+		if err := scan(&in.seq, &taker, &in.Region, &in.Prober, &received, &in.Payload); err != nil {
+			return err
+		}
+		in.Received = time.Unix(0, received)
+		if in.batch, _ = s.sift(in.Message); in.batch == nil {
+			return nil
+		}
+		seen := func(*timeline, entry, record) {}
+		if taker == s.shared.me {
+			seen = s.count
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.apply(&in, seen)
+		return nil
+	})
+}
+
+// dropFolded drops from memory what is in blocks.
+func (s *Store) dropFolded(ctx context.Context, tx *sql.Tx, known snapshot) error {
+	folds := map[uint32]snapshot{}
+	err := s.db.each(ctx, tx, "read folds", []any{known.text}, func(scan func(...any) error) error {
+		var part uint32
+		var text string
+		if err := scan(&part, &text); err != nil {
+			return err
+		}
+		seen, err := parseSnapshot(text)
+		folds[part] = seen
+		return err
+	})
+	if err != nil || len(folds) == 0 {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.timelines {
+		if seen, ok := folds[partOf(t.Series)]; ok && t.dirty() {
+			was := len(t.tail) + len(t.gaps)
+			t.drop(&seen)
+			s.unfolded -= was - len(t.tail) - len(t.gaps)
+		}
+	}
+	return nil
+}
+
+// drop forgets what a snapshot saw.
+func (t *timeline) drop(seen *snapshot) {
+	t.tail = slices.DeleteFunc(t.tail, func(e entry) bool { return seen.seesMark(e.mark) })
+	t.gaps = slices.DeleteFunc(t.gaps, func(g gap) bool { return seen.seesMark(g.mark) })
+	t.looks = slices.DeleteFunc(t.looks, func(l look) bool { return seen.seesMark(l.mark) })
+	if !t.dirty() {
+		t.tail, t.gaps, t.looks = nil, nil, nil // and give the memory back
+	}
+}
+
+// readCatalogue reads what there is of series, epochs and regions, in place of what was known.
+func (s *Store) readCatalogue(ctx context.Context, tx *sql.Tx) error {
+	ids := map[sli.Series]int64{}
+	err := s.db.each(ctx, tx, "all series", nil, func(scan func(...any) error) error {
+		var id int64
+		var x sli.Series
+		err := scan(&id, &x.Check, &x.Region)
+		ids[x] = id
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	epochs, err := s.readEpochs(ctx, tx)
+	if err != nil {
+		return err
+	}
+	weights, err := s.readWeights(ctx, tx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.weights = weights
+	for x := range ids {
+		s.timelineOf(x)
+	}
+	for x := range epochs {
+		s.timelineOf(x)
+	}
+	for x, t := range s.timelines {
+		t.id = ids[x]
+		if es := epochs[x]; !slices.Equal(es, t.epochs) {
+			t.epochs, t.due = es, timetable(es)
+		}
+		if t.id == 0 && len(t.epochs) == 0 && !t.dirty() {
+			delete(s.timelines, x)
+		}
+	}
+	return nil
+}
+
+// putEpochs stores the epochs of messages, always in the same order, so that no two processes wait for each other.
+func putEpochs(tx *transaction, in []incoming) error {
+	type word struct {
+		sli.Series
+		epoch
+	}
+	var ws []word
+	for _, m := range in {
+		for i, e := range m.batch.Epochs {
+			ws = append(ws, word{sli.Series{Check: e.Check, Region: m.Region}, storedEpoch(m.Message, i, e)})
+		}
+	}
+	slices.SortFunc(ws, func(a, b word) int {
+		if c := compareSeries(a.Series, b.Series); c != 0 {
+			return c
+		}
+		return compareEpochs(a.epoch, b.epoch)
+	})
+	for _, w := range ws {
+		if err := putEpoch(tx, w.Series, w.epoch); err != nil {
+			return err
+		}
+	}
+	return nil
+}

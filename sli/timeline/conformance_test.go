@@ -2,10 +2,14 @@ package timeline
 
 import (
 	"database/sql"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strconv"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/gaikei/gaikei/internal/pgtest"
 )
@@ -44,6 +48,33 @@ func (p place) store(tb testing.TB) *Store {
 		}
 	})
 	return s
+}
+
+// check runs a property in rooms of the place. An empty database takes longer to make than an empty folder, so there
+// are fewer of them.
+func (p place) check(t *testing.T, property func(rt *rapid.T, room place)) {
+	t.Helper()
+	if p.Database != "" {
+		all := flag.Lookup("rapid.checks").Value.String()
+		n, err := strconv.Atoi(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		setFlag(t, "rapid.checks", strconv.Itoa(max(n/4, 1)))
+		defer setFlag(t, "rapid.checks", all)
+	}
+	rooms := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		rooms++
+		property(rt, p.room(t, rooms))
+	})
+}
+
+func setFlag(t *testing.T, name, value string) {
+	t.Helper()
+	if err := flag.Set(name, value); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // beside opens a store for reading while another one is open: in a folder that is all it may do.

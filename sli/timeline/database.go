@@ -20,7 +20,7 @@ var ErrSchema = errors.New("the timelines are of another version of gaikei")
 type database struct {
 	write    *sql.DB // one connection to SQLite, several to PostgreSQL; nil if read-only
 	read     *sql.DB
-	lead     *sql.DB // of PostgreSQL: for the connection that holds the lock of who folds
+	own      *sql.DB // of PostgreSQL: for the one connection that tails and folds
 	queries  map[string]string
 	schemas  []string            // each migrates from the version before, the first one from nothing; their number is the version
 	prepares bool                // preparing the statements of a transaction pays; a driver may do better by itself
@@ -82,7 +82,7 @@ func (db *database) version(ctx context.Context, on rower) (int64, error) {
 
 func (db *database) close() error {
 	var errs []error
-	for _, d := range []*sql.DB{db.read, db.write, db.lead} {
+	for _, d := range []*sql.DB{db.read, db.write, db.own} {
 		if d != nil {
 			errs = append(errs, d.Close())
 		}

@@ -48,10 +48,8 @@ func countedPhases(sent map[string]map[int64]probe.Result, w sli.Window) []sli.H
 func TestPhasesAreCountedOnce(t *testing.T) { everywhere(t, testPhasesAreCountedOnce) }
 
 func testPhasesAreCountedOnce(t *testing.T, p place) {
-	rooms := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		rooms++
-		p, c := p.room(t, rooms), &clock{noon}
+	p.check(t, func(rt *rapid.T, p place) {
+		c := &clock{noon}
 		s := p.open(t, c)
 		defer func() { _ = s.Close() }()
 		epoch := follow("shop")

@@ -82,20 +82,31 @@ func openPostgres(ctx context.Context, address string) (_ *database, where strin
 	db.write = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(durable))
 	db.write.SetMaxOpenConns(writers)
 	db.write.SetMaxIdleConns(writers)
-	leading := cfg.Copy()
-	leading.RuntimeParams["idle_session_timeout"] = idleLeader
-	db.lead = stdlib.OpenDB(*leading, stdlib.OptionAfterConnect(durable))
-	db.lead.SetMaxIdleConns(-1)
+	own := cfg.Copy()
+	own.RuntimeParams["idle_session_timeout"] = idleSession
+	db.own = stdlib.OpenDB(*own, stdlib.OptionAfterConnect(durable))
+	db.own.SetMaxIdleConns(-1)
 	db.read = stdlib.OpenDB(*cfg)
-	db.read.SetMaxOpenConns(readers + 1) // and one that tails the journal
-	db.read.SetMaxIdleConns(readers + 1)
+	db.read.SetMaxOpenConns(readers)
+	db.read.SetMaxIdleConns(readers)
 	if err = oldEnough(ctx, db.read); err == nil {
 		err = db.migrate(ctx)
+	}
+	if err == nil {
+		err = db.transact(ctx, rebase)
 	}
 	if err != nil {
 		return nil, where, errors.Join(err, db.close())
 	}
 	return db, where, nil
+}
+
+// rebase sets right what is left of the transactions of another server, if the database is a copy of one there.
+func rebase(tx *transaction) error {
+	if err := tx.exec("lock schema"); err != nil {
+		return err
+	}
+	return tx.exec("rebase journal")
 }
 
 // durable makes sure that a commit is on the disk when it returns, whatever the server's default is.

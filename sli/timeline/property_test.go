@@ -112,10 +112,8 @@ func TestAnyInterleavingGivesTheSameTimeline(t *testing.T) {
 }
 
 func testAnyInterleavingGivesTheSameTimeline(t *testing.T, p place) {
-	rooms := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		rooms++
-		p, c := p.room(t, rooms), &clock{noon}
+	p.check(t, func(rt *rapid.T, p place) {
+		c := &clock{noon}
 		s := p.open(t, c)
 		defer func() { _ = s.Close() }()
 		m := newModel()

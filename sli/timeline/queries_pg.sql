@@ -19,6 +19,9 @@ SELECT pg_try_advisory_lock(hashtext('gaikei ' || current_schema()), 4);
 -- name: prepare journal
 SELECT journal_prepare();
 
+-- name: rebase journal
+SELECT journal_rebase();
+
 -- name: append journal
 INSERT INTO journal (taker, region, prober, received, payload)
 SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bytea[]);

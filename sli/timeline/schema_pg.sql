@@ -34,7 +34,8 @@ CREATE TABLE folded (
 	xid  XID8 NOT NULL,       -- of the fold
 	seen PG_SNAPSHOT NOT NULL -- what the folding process knew of the journal
 );
-INSERT INTO folded (part, xid, seen) SELECT n, pg_current_xact_id(), pg_current_snapshot() FROM generate_series(0, 59) n;
+INSERT INTO folded (part, xid, seen)
+SELECT n, pg_current_xact_id(), concat(pg_current_xact_id(), ':', pg_current_xact_id(), ':')::pg_snapshot FROM generate_series(0, 59) n;
 
 -- When a list that every process keeps in memory last changed.
 CREATE TABLE changed (
@@ -54,6 +55,17 @@ BEGIN
 			EXECUTE format('ALTER TABLE journal ATTACH PARTITION journal_%s FOR VALUES FROM (%s) TO (%s)', h, h, h + 1);
 		END IF;
 	END LOOP;
+END $$;
+
+-- Gives the rows of the journal the number of this transaction, as not folded, if what is known of folds is from another
+-- server, whose numbers were higher: that is, in a dump that was restored. Nobody else may use the database.
+CREATE FUNCTION journal_rebase() RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+	IF EXISTS (SELECT 1 FROM folded WHERE pg_snapshot_xmax(seen) > pg_snapshot_xmax(pg_current_snapshot())) THEN
+		UPDATE journal SET xid = pg_current_xact_id();
+		UPDATE folded SET xid = pg_current_xact_id(), seen = concat(pg_current_xact_id(), ':', pg_current_xact_id(), ':')::pg_snapshot;
+		UPDATE changed SET xid = pg_current_xact_id();
+	END IF;
 END $$;
 
 -- Every row of the journal of a lower transaction is folded, of whatever part.

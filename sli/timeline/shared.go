@@ -18,26 +18,32 @@ import (
 //   - The tail reads what its snapshot sees and the one before did not. Rows of a transaction that commits late, whatever
 //     its number, are read when it does, and none is read twice. (By a number that grows it would not be so:
 //     a transaction may take a lower number and commit later.)
-//   - Who folds does so on the very connection that holds the lock, so that the two cannot part: if the connection is
-//     lost, so is the transaction, and the lock is free for another. What it folds is what its snapshot saw,
-//     and the fold's transaction records that snapshot.
+//   - Who folds does so on the very connection that holds the lock and that tails, so that none of them can part: if
+//     the connection is lost, so is the transaction, and the lock is free for another. What it folds is what its
+//     last snapshot saw, and the fold's transaction records that snapshot. On a new connection, which may be to a server
+//     that took over and lacks the last commits, everything that is not folded is read anew.
 //   - Everybody drops from memory what such a snapshot saw, when the fold that recorded it is committed and visible to
 //     their own tail. Readers take from memory first and read blocks after, so what they no longer find in memory
 //     they find in a block. To drop late does no harm: the join makes twice the same as once. To drop before the
 //     commit is visible would: it must never happen, also not for a fold of one's own.
 //   - Rows of the journal that every part's snapshot has seen are read by nobody any more, and go with their partitions.
 type shared struct {
-	me     int64     // stands for this process in the journal; random
-	seen   snapshot  // of the journal: guarded by Store.writing
-	leader *sql.Conn // it holds the lock of who folds; nil: it is another one. Guarded by Store.writing
+	me int64 // stands for this process in the journal; random
+
+	// All below is guarded by Store.writing.
+	conn    *sql.Conn // tails, and folds if it holds the lock; nil: none
+	leads   bool      // conn holds the lock of who folds
+	seen    snapshot  // of the journal
+	known   snapshot  // of the catalogue and of folds
+	counted snapshot  // of the journal, for those who count arrivals: it survives a new connection
 }
 
 // tailTick is how often the journal is tailed: what anybody took in is seen by readers within it.
 const tailTick = time.Second
 
-// idleLeader is after how many ms the server ends the session of a leader that has not been heard of, so that one
-// that is stopped, and whose network answers all the same, is replaced.
-const idleLeader = "60000"
+// idleSession is after how many ms the server ends a session that tails and has not been heard of, so that a process that
+// is stopped, and whose network answers all the same, does not keep the lock.
+const idleSession = "60000"
 
 // ingestShared appends messages for everybody to find.
 func (s *Store) ingestShared(ctx context.Context, ms []Message) error {
@@ -89,34 +95,58 @@ func (s *Store) prepareJournal(ctx context.Context) error {
 	})
 }
 
+// connect makes the connection that tails, if there is none. Under writing.
+func (s *Store) connect(ctx context.Context) error {
+	if s.shared.conn != nil {
+		return nil
+	}
+	c, err := s.db.own.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	var needed int64
+	if err := c.QueryRowContext(ctx, s.db.queries["needed journal"]).Scan(&needed); err != nil {
+		return errors.Join(err, c.Close())
+	}
+	s.shared.conn, s.shared.leads = c, false
+	s.shared.seen, s.shared.known = before(needed), before(firstXID)
+	return nil
+}
+
+// disconnect ends the connection, and with it the lock. Under writing.
+func (s *Store) disconnect() {
+	if s.shared.conn != nil {
+		_ = s.shared.conn.Close() // its pool keeps none that are idle; one that fails to close is closed already
+		s.shared.conn, s.shared.leads = nil, false
+	}
+}
+
 // lead reports whether this process is the one that folds, and makes it so if nobody is. Under writing.
 func (s *Store) lead(ctx context.Context) (bool, error) {
 	if s.shared == nil {
 		return true, nil
 	}
-	if s.shared.leader != nil {
-		err := s.shared.leader.PingContext(ctx)
-		if err == nil {
-			return true, nil
-		}
-		s.resign()
+	if s.shared.conn != nil && s.shared.conn.PingContext(ctx) != nil {
+		s.disconnect()
 	}
-	c, err := s.db.lead.Conn(ctx)
-	if err != nil {
+	if s.shared.leads {
+		return true, nil
+	}
+	if err := s.connect(ctx); err != nil {
 		return false, err
 	}
-	var got bool
-	if err := c.QueryRowContext(ctx, s.db.queries["claim folding"]).Scan(&got); err != nil || !got {
-		return false, errors.Join(err, c.Close())
+	err := s.shared.conn.QueryRowContext(ctx, s.db.queries["claim folding"]).Scan(&s.shared.leads)
+	if err != nil || !s.shared.leads {
+		return false, err
 	}
-	s.shared.leader = c
 	// Whoever led before may have folded, and changed the catalogue, a moment ago: nothing may be folded by an older
 	// snapshot than theirs.
-	if err = s.refresh(ctx); err == nil && s.maintenance.until > 0 {
+	s.shared.known = before(firstXID)
+	if err = s.tail(ctx); err == nil && s.maintenance.until > 0 {
 		err = s.resumeMaintenance(ctx, s.o.Now()) // from where they left off
 	}
 	if err != nil {
-		s.resign()
+		s.disconnect()
 		return false, err
 	}
 	s.o.Logger.Info("this process folds the timelines now")
@@ -128,10 +158,10 @@ func (s *Store) folding(ctx context.Context, f func(tx *transaction) error) erro
 	if s.shared == nil {
 		return s.db.transact(ctx, f)
 	}
-	if s.shared.leader == nil {
+	if !s.shared.leads {
 		return errNotLeader
 	}
-	return s.db.transactOn(ctx, s.shared.leader, func(tx *transaction) error {
+	return s.db.transactOn(ctx, s.shared.conn, func(tx *transaction) error {
 		if err := tx.exec("lock blocks"); err != nil {
 			return err
 		}
@@ -157,24 +187,6 @@ func (s *Store) noteChange(tx *transaction) error {
 		return nil
 	}
 	return tx.exec("note change")
-}
-
-// rememberShared reads everything into memory: of the journal the rows that are not in blocks yet. Under writing.
-func (s *Store) rememberShared(ctx context.Context) error {
-	var needed int64
-	if err := s.db.read.QueryRowContext(ctx, s.db.queries["needed journal"]).Scan(&needed); err != nil {
-		return err
-	}
-	s.shared.seen = before(needed)
-	return s.refresh(ctx)
-}
-
-// resign gives the lock up, with the connection that holds it. Under writing.
-func (s *Store) resign() {
-	if s.shared.leader != nil {
-		_ = s.shared.leader.Close() // its pool keeps no idle connections; one that fails to close is closed already
-		s.shared.leader = nil
-	}
 }
 
 // tailTicker ticks when the journal is to be tailed.
@@ -213,24 +225,25 @@ func (s *Store) tidyJournal(ctx context.Context) error {
 
 // tail takes in what was committed since it last did. Under writing.
 func (s *Store) tail(ctx context.Context) error {
-	err := s.catchUp(ctx, s.shared.seen)
+	err := s.connect(ctx)
+	if err == nil {
+		err = s.catchUp(ctx)
+	}
+	if err != nil {
+		s.disconnect()
+	}
 	if s.reading.note(err) != nil {
 		return fmt.Errorf("tail the journal: %w", err)
 	}
 	return nil
 }
 
-// refresh reads all that is kept in memory again, but for the rows of the journal that are known. Under writing.
-func (s *Store) refresh(ctx context.Context) error {
-	return s.catchUp(ctx, before(firstXID))
-}
-
-// catchUp brings memory to the present, given what was known of the catalogue. All is read by one snapshot. After an
-// error what was taken in is taken in again, which is the same as once.
-func (s *Store) catchUp(ctx context.Context, known snapshot) error {
+// catchUp brings memory to the present. All is read by one snapshot. After an error what was taken in is taken in
+// again, which is the same as once.
+func (s *Store) catchUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	tx, err := s.db.read.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
+	tx, err := s.shared.conn.BeginTx(ctx, &sql.TxOptions{Isolation: sql.LevelRepeatableRead, ReadOnly: true})
 	if err != nil {
 		return err
 	}
@@ -243,19 +256,19 @@ func (s *Store) catchUp(ctx context.Context, known snapshot) error {
 		return err
 	}
 	var changes int
-	if err := tx.QueryRowContext(ctx, s.db.queries["changed"], known.text).Scan(&changes); err != nil {
+	if err := tx.QueryRowContext(ctx, s.db.queries["changed"], s.shared.known.text).Scan(&changes); err != nil {
 		return err
 	}
-	if changes > 0 || known.xmin == firstXID {
+	if changes > 0 || s.shared.known.xmax == firstXID {
 		if err := s.readCatalogue(ctx, tx); err != nil {
 			return err
 		}
 	}
 	// Last, since the blocks of what is dropped are found by the ids just read.
-	if err := s.dropFolded(ctx, tx, known); err != nil {
+	if err := s.dropFolded(ctx, tx); err != nil {
 		return err
 	}
-	s.shared.seen = now
+	s.shared.seen, s.shared.known, s.shared.counted = now, now, now
 	return nil
 }
 
@@ -280,7 +293,7 @@ func (s *Store) readShared(ctx context.Context, tx *sql.Tx) error {
 			return nil
 		}
 		seen := func(*timeline, entry, record) {}
-		if taker == s.shared.me {
+		if taker == s.shared.me && !s.shared.counted.sees(in.seq) {
 			seen = s.count
 		}
 		s.mu.Lock()
@@ -291,9 +304,9 @@ func (s *Store) readShared(ctx context.Context, tx *sql.Tx) error {
 }
 
 // dropFolded drops from memory what is in blocks.
-func (s *Store) dropFolded(ctx context.Context, tx *sql.Tx, known snapshot) error {
+func (s *Store) dropFolded(ctx context.Context, tx *sql.Tx) error {
 	folds := map[uint32]snapshot{}
-	err := s.db.each(ctx, tx, "read folds", []any{known.text}, func(scan func(...any) error) error {
+	err := s.db.each(ctx, tx, "read folds", []any{s.shared.known.text}, func(scan func(...any) error) error {
 		var part uint32
 		var text string
 		if err := scan(&part, &text); err != nil {

@@ -151,7 +151,7 @@ func (s *Store) remember(ctx context.Context) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if s.shared != nil {
-		return s.rememberShared(ctx)
+		return s.tail(ctx)
 	}
 	err := s.db.each(ctx, s.db.read, "all series", nil, func(scan func(...any) error) error {
 		var id int64
@@ -207,7 +207,7 @@ func (s *Store) timelineOf(x sli.Series) *timeline {
 // any more.
 func (s *Store) Close() error {
 	if s.shared != nil {
-		s.resign()
+		s.disconnect()
 	}
 	err := s.db.close()
 	if s.codec != nil {

@@ -125,10 +125,9 @@ func sparseBatch() *rapid.Generator[probe.Batch] {
 func TestSummariesChangeNoReport(t *testing.T) { everywhere(t, testSummariesChangeNoReport) }
 
 func testSummariesChangeNoReport(t *testing.T, p place) {
-	used, rooms := 0, 0
-	rapid.Check(t, func(rt *rapid.T) {
-		rooms++
-		p, c := p.room(t, rooms), &clock{noon}
+	used := 0
+	p.check(t, func(rt *rapid.T, p place) {
+		c := &clock{noon}
 		s := p.open(t, c)
 		defer func() { _ = s.Close() }()
 		ingest(t, s, message(rt, "p", probe.Batch{Epochs: []probe.Epoch{everyTwoHours(on(0, 0))}}))

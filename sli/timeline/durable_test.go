@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -68,12 +69,17 @@ func testCommitsThatFailEitherWay(t *testing.T, p place) {
 	}
 }
 
-// childFolder tells the child process of TestKill where its store is.
-const childFolder = "GAIKEI_TEST_TIMELINE_CHILD"
+// What tells a child process of the tests of kills where its store is, and which slots are its own: every third from
+// the first on.
+const (
+	childDir      = "GAIKEI_TEST_TIMELINE_DIR"
+	childDatabase = "GAIKEI_TEST_TIMELINE_DATABASE"
+	childFirst    = "GAIKEI_TEST_TIMELINE_FIRST"
+)
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(childFolder); dir != "" {
-		if err := ingestForEver(dir); err != nil {
+	if first := os.Getenv(childFirst); first != "" {
+		if err := ingestForEver(first); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 		}
 		os.Exit(1)
@@ -87,32 +93,44 @@ func TestMain(m *testing.M) {
 }
 
 // ingestForEver takes in slots one after another and prints each that is safe, folding all the time.
-func ingestForEver(dir string) error {
+func ingestForEver(from string) error {
 	ctx := context.Background()
-	s, err := Open(ctx, Options{Dir: dir, Now: func() time.Time { return noon }})
+	o := Options{Dir: os.Getenv(childDir), Database: os.Getenv(childDatabase), Now: func() time.Time { return noon }}
+	s, err := Open(ctx, o)
 	if err != nil {
 		return err
 	}
-	first, err := strconv.Atoi(os.Getenv(childFolder + "_FIRST"))
+	first, err := strconv.Atoi(from)
 	if err != nil {
 		return err
 	}
-	for n := first; ; n++ {
-		b := probe.Batch{Results: []probe.Result{up("shop", killSlot(n)), down("other", killSlot(n))}}
-		if n == first {
-			b.Epochs = []probe.Epoch{follow("shop"), follow("other")}
+	for n := first; ; n += 3 {
+		b := probe.Batch{
+			Epochs:  []probe.Epoch{follow("shop"), follow("other")},
+			Results: []probe.Result{up("shop", killSlot(n)), down("other", killSlot(n))},
 		}
 		if err := s.Ingest(ctx, []Message{message(fataler{}, "p", b)}); err != nil {
 			return err
 		}
 		fmt.Println(n)
-		s.writing.Lock()
-		err := s.fold(ctx, part{uint32(n % 3), 3})
-		s.writing.Unlock()
-		if err != nil {
+		if err := foldPart(ctx, s, uint32(n/3%3)); err != nil {
 			return err
 		}
 	}
+}
+
+func foldPart(ctx context.Context, s *Store, n uint32) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if led, err := s.lead(ctx); !led {
+		return err
+	}
+	if s.shared != nil {
+		if err := s.tail(ctx); err != nil {
+			return err
+		}
+	}
+	return s.fold(ctx, part{n, 3})
 }
 
 // fataler ends the child where a test would fail.
@@ -127,34 +145,55 @@ func killSlot(n int) time.Time {
 }
 
 // After any number of kills at random moments every slot whose Ingest had returned is there, as it was, once.
-func TestKill(t *testing.T) {
-	dir := t.TempDir()
-	next := 0
-	for range 8 {
-		cmd := exec.CommandContext(t.Context(), os.Args[0])
-		cmd.Env = append(os.Environ(), childFolder+"="+dir, childFolder+"_FIRST="+strconv.Itoa(next))
-		cmd.Stderr = t.Output()
-		out, err := cmd.StdoutPipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		next = killAfter(t, cmd, out, 1+rand.IntN(60)) + 1
+func TestKill(t *testing.T) { everywhere(t, testKill) }
+
+func testKill(t *testing.T, p place) {
+	children := 1
+	if p.Database != "" {
+		children = 3
 	}
-	s := openStore(t, dir, &clock{noon})
-	defer s.Close()
-	got := strings.Fields(outcomes(t, s, killSlot(0), killSlot(next)))
-	if len(got) != next {
-		t.Fatalf("got %d slots, want %d", len(got), next)
-	}
-	for n, o := range got {
-		if o != "up" {
-			t.Errorf("slot %d: got %s, want up", n, o)
+	next := []int{0, 1, 2}[:children]
+	for range 6 {
+		// All at once, and whoever is left ends when its turn comes.
+		var ends []func() int
+		for _, first := range next {
+			ends = append(ends, startChild(t, p, first))
+		}
+		for i, end := range ends {
+			if last := end(); last >= 0 {
+				next[i] = last + 3
+			}
 		}
 	}
-	t.Logf("%d slots, %d rows left in the journal", next, rows(t, s, "journal"))
+	s := p.store(t)
+	got := strings.Fields(outcomes(t, s, killSlot(0), killSlot(slices.Max(next))))
+	slots := 0
+	for i, end := range next {
+		for n := i; n < end; n += 3 {
+			slots++
+			if got[n] != "up" {
+				t.Errorf("slot %d: got %s, want up", n, got[n])
+			}
+		}
+	}
+	t.Logf("%d slots, %d rows left in the journal", slots, rows(t, s, "journal"))
+}
+
+// startChild starts a process that takes in slots; what is returned kills it and returns the last slot that it said
+// was safe, -1 if none.
+func startChild(t *testing.T, p place, first int) func() int {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
+	cmd.Env = append(os.Environ(), childDir+"="+p.Dir, childDatabase+"="+p.Database, childFirst+"="+strconv.Itoa(first))
+	cmd.Stderr = t.Output()
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() int { return killAfter(t, cmd, out, 1+rand.IntN(60)) }
 }
 
 // killAfter kills a child after so many lines, at whatever it does then, and returns the last number it printed.

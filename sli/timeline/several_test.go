@@ -170,7 +170,7 @@ func TestAnotherTakesOver(t *testing.T) {
 	}
 	tookOver := false
 	first.db.commit = func(tx *sql.Tx) error {
-		must(t, db, cut, "store0")
+		must(t, db, `SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4`)
 		ingest(t, second, message(t, "p", probe.Batch{Results: []probe.Result{down("shop", at.Add(10*time.Second))}}))
 		foldAll(t, second)
 		tookOver = true
@@ -197,6 +197,46 @@ func TestAnotherTakesOver(t *testing.T) {
 	foldAll(t, first)
 	if !first.shared.leads {
 		t.Error("got nobody to fold after the second was closed, want the first")
+	}
+}
+
+// Who takes over folds by what is in the database then, and not by what it knew.
+func TestWhoTakesOverKnowsWhatWasForgotten(t *testing.T) {
+	p, all := several(t, 1)
+	first, c := all[0], &clock{noon}
+	second := p.named(t, 1).open(t, c)
+	defer second.Close()
+	end := follow("shop")
+	end.From, end.Grid = noon.UnixMilli(), probe.Grid{}
+	ingest(t, first, message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop"), end}, Results: []probe.Result{up("shop", noon.Add(-time.Minute))}}))
+	foldAll(t, first)
+	catchUp(t, second)
+
+	later := noon.Add(DefaultRetention + 24*time.Hour)
+	c.now, first.o.Now = later, c.Now
+	if err := first.expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := rows(t, first, "series"); n != 0 {
+		t.Fatalf("got %d series, want it forgotten", n)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again := follow("shop")
+	again.From = later.Add(-time.Minute).UnixMilli()
+	m := message(t, "p", probe.Batch{Epochs: []probe.Epoch{again}, Results: []probe.Result{up("shop", later.Add(-time.Minute))}})
+	m.Received = later
+	// It has seen the message, and not what was forgotten before.
+	known := second.shared.known
+	ingest(t, second, m)
+	second.shared.known = known
+	second.timelines[sli.Series{Check: "shop", Region: "tokyo"}].id = 1
+	foldAll(t, second)
+	fresh := p.open(t, c)
+	defer fresh.Close()
+	for what, s := range map[string]*Store{"who folded": second, "a new one": fresh} {
+		wantText(t, what, "up no_data", outcomes(t, s, later.Add(-time.Minute), later.Add(-40*time.Second)))
 	}
 }
 

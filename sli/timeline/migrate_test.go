@@ -1,0 +1,163 @@
+package timeline
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli"
+)
+
+// A folder of any earlier version is brought up to date, says what it said, and is then as one of today.
+func TestMigrationFromEveryVersion(t *testing.T) {
+	source := t.TempDir()
+	s := openStore(t, source, &clock{noon})
+	fillAll(t, s)
+	want, schema := everythingSaid(t, s), schemaOf(t, s)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for v := range newSQLite().newest() {
+		t.Run(fmt.Sprintf("version %d", v), func(t *testing.T) {
+			dir := t.TempDir()
+			if v == 0 {
+				if err := os.WriteFile(filepath.Join(dir, databaseName), nil, 0o644); err != nil {
+					t.Fatal(err)
+				}
+				s := openStore(t, dir, &clock{noon})
+				defer s.Close()
+				if d := cmp.Diff(schema, schemaOf(t, s)); d != "" {
+					t.Errorf("schema (-made at once +migrated):\n%s", d)
+				}
+				return
+			}
+			makeOld(t, filepath.Join(dir, databaseName), v, filepath.Join(source, databaseName))
+			s := openStore(t, dir, &clock{noon})
+			defer s.Close()
+			if d := cmp.Diff(want, everythingSaid(t, s)); d != "" {
+				t.Errorf("what is said (-before +after):\n%s", d)
+			}
+			if d := cmp.Diff(schema, schemaOf(t, s)); d != "" {
+				t.Errorf("schema (-made at once +migrated):\n%s", d)
+			}
+			foldAll(t, s)
+			if d := cmp.Diff(want, everythingSaid(t, s)); d != "" {
+				t.Errorf("what is said after a fold (-before +after):\n%s", d)
+			}
+		})
+	}
+}
+
+// fillAll puts something into every table: blocks, a journal, epochs, maintenance, regions, evidence and rejects.
+func fillAll(t *testing.T, s *Store) {
+	t.Helper()
+	if _, err := s.Ordinals(t.Context(), []Region{{Name: "tokyo", Weight: 3}, {Name: "osaka", Weight: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	b := probe.Batch{Epochs: []probe.Epoch{everyTwoHours(on(0, 0)), everyTwoHours(on(0, 0))}}
+	b.Epochs[1].Check = "zone"
+	for at := on(0, 0); at.Before(on(3, 0)); at = at.Add(2 * time.Hour) {
+		b.Results = append(b.Results, up("shop", at), down("zone", at))
+	}
+	b.Missed = []probe.MissedRange{{Check: "zone", From: on(2, 0).UnixMilli(), To: on(2, time.Hour).UnixMilli(), Reason: probe.Stopped}}
+	ingest(t, s, message(t, "p", b), in("osaka", message(t, "q", b)), Message{Region: "tokyo", Prober: "p", Received: noon, Payload: []byte("?")})
+	if err := s.IngestEvidence(t.Context(), []Message{evidence(t, noon)}); err != nil {
+		t.Fatal(err)
+	}
+	maintain(t, s, on(1, 0), on(1, 3*time.Hour))
+	foldAll(t, s)
+	ingest(t, s, message(t, "q", probe.Batch{Results: []probe.Result{down("shop", on(0, 2*time.Hour)), up("zone", on(3, 0))}}))
+}
+
+// everythingSaid is what a store says, of everything.
+func everythingSaid(t *testing.T, s *Store) map[string]any {
+	t.Helper()
+	q := sli.Query{From: on(-1, 0), To: on(4, 0), Now: noon}
+	said := map[string]any{}
+	ask := func(what string, answer any, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		said[what] = answer
+	}
+	reports, err := s.Reports(t.Context(), q)
+	ask("reports", reports, err)
+	probers, err := s.Probers(t.Context(), q)
+	ask("probers", probers, err)
+	pieces, err := s.Evidence(t.Context(), "shop", "tokyo", 10)
+	ask("evidence", pieces, err)
+	recent, err := s.Recent(t.Context(), "zone", "osaka", 100_000)
+	ask("recent", recent, err)
+	series, err := s.Series(t.Context())
+	ask("series", series, err)
+	ordinals, err := s.Ordinals(t.Context(), []Region{{Name: "tokyo", Weight: 3}, {Name: "osaka", Weight: 1}})
+	ask("ordinals", ordinals, err)
+	if len(reports) < 6 || len(pieces) != 1 || len(recent) < 10 {
+		t.Fatalf("got %d reports, %d pieces of evidence, %d slots: too little to compare", len(reports), len(pieces), len(recent))
+	}
+	return said
+}
+
+// schemaOf is what the tables, indexes and triggers of a folder were made by.
+func schemaOf(t *testing.T, s *Store) map[string]string {
+	t.Helper()
+	made := map[string]string{}
+	rows, err := s.db.read.QueryContext(t.Context(), "SELECT name, coalesce(sql, '') FROM sqlite_master")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var name, by string
+		if err := rows.Scan(&name, &by); err != nil {
+			t.Fatal(err)
+		}
+		made[name] = by
+	}
+	if err := rows.Err(); err != nil || len(made) < 10 {
+		t.Fatalf("got %d things in the schema, error %v", len(made), err)
+	}
+	return made
+}
+
+// makeOld makes a database of an earlier version from the schema files of then, with the rows of another in all the
+// tables that there were.
+func makeOld(t *testing.T, path string, version int64, source string) {
+	t.Helper()
+	db, err := sql.Open("sqlite", dsn(path, writerPragmas))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	for _, schema := range newSQLite().schemas[:version] {
+		must(t, db, schema)
+	}
+	must(t, db, "ATTACH DATABASE $1 AS source", source)
+	rows, err := db.QueryContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name = 'summary'")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tables []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			t.Fatal(err)
+		}
+		tables = append(tables, name)
+	}
+	if err := rows.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range tables { // summaries last: putting a block takes its own away
+		must(t, db, "INSERT INTO "+table+" SELECT * FROM source."+table)
+	}
+	must(t, db, "UPDATE meta SET value = $1 WHERE name = 'schema_version'", version)
+}

@@ -11,9 +11,11 @@ import (
 	"github.com/gaikei/gaikei/sli"
 )
 
-func TestPlansSucceedEachOther(t *testing.T) {
-	dir, c := t.TempDir(), &clock{noon}
-	s := openStore(t, dir, c)
+func TestPlansSucceedEachOther(t *testing.T) { everywhere(t, testPlansSucceedEachOther) }
+
+func testPlansSucceedEachOther(t *testing.T, p place) {
+	c := &clock{noon}
+	s := p.open(t, c)
 	set := func(want bool, p Plan, changes ...sli.Change) {
 		t.Helper()
 		if got, err := s.SetPlan(t.Context(), p, changes); got != want || err != nil {
@@ -63,7 +65,7 @@ func TestPlansSucceedEachOther(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	s = openStore(t, dir, c)
+	s = p.open(t, c)
 	defer s.Close()
 	if p, err := s.Plan(t.Context(), "tokyo"); p.Revision != 3 || string(p.Manifest) != "tokyo" || err != nil {
 		t.Errorf("after a restart: got %+v, error %v, want revision 3", p, err)
@@ -92,8 +94,10 @@ func TestPlansSucceedEachOther(t *testing.T) {
 	}
 }
 
-func TestCredentials(t *testing.T) {
-	s := newStore(t)
+func TestCredentials(t *testing.T) { everywhere(t, testCredentials) }
+
+func testCredentials(t *testing.T, p place) {
+	s := p.store(t)
 	add := func(key, region, prober string, at time.Time) error {
 		return s.AddCredential(t.Context(), Credential{Key: key, Region: region, Prober: prober, Created: at})
 	}

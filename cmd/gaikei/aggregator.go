@@ -25,6 +25,7 @@ type aggregatorOptions struct {
 	certFile  string
 	keyFile   string
 	caFile    string
+	cluster   clusterOptions
 }
 
 func newAggregator(std streams) *cobra.Command {
@@ -48,6 +49,7 @@ func newAggregator(std streams) *cobra.Command {
 	f.StringVar(&o.certFile, "cert", "", "certificate `file` for probers, PEM (default: one is made, with a CA of its own)")
 	f.StringVar(&o.keyFile, "key", "", "key `file` of --cert, PEM")
 	f.StringVar(&o.caFile, "ca", "", "`file` of the CA of --cert, PEM, for probers to trust (default: their system's)")
+	o.cluster.flags(cmd)
 	f.IntVar(&o.maxRunning, "max-running", 1024, "the probers' --max-running, for telling whether the configuration fits")
 	f.StringVar(&o.webConfig, "web-config", "", "`file` with TLS and users for --listen, in the format of the Prometheus exporter toolkit")
 	f.StringVar(&o.tokens, "tokens", "", "`file` of bearer tokens, as 'gaikei token new' makes them")
@@ -119,6 +121,7 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 	s.add(ctx, hub.Run, c.roster.run,
 		func(ctx context.Context) error { return hub.ServePlans(ctx, c.planner.answer) },
 		func(ctx context.Context) error { return hub.ServeBeats(ctx, c.roster.beat) },
+		func(ctx context.Context) error { return hub.HearBeats(ctx, c.roster.hear) },
 		func(ctx context.Context) error { return c.run(ctx, file, hangup) })
 	return s.wait(ctx)
 }
@@ -127,10 +130,14 @@ func (o *aggregatorOptions) openHub(ctx context.Context, r *roster, log *slog.Lo
 	if (o.certFile == "") != (o.keyFile == "") {
 		return nil, usage("give both, or neither to have them made", "--cert and --key go together")
 	}
+	elsewhere, err := o.cluster.elsewhere()
+	if err != nil {
+		return nil, err
+	}
 	hub, err := relay.OpenHub(ctx, relay.HubOptions{
 		Dir: filepath.Join(o.data, "hub"), Listen: o.accept, Websocket: o.websocket,
 		Names: o.names, CertFile: o.certFile, KeyFile: o.keyFile, CAFile: o.caFile,
-		Admit: r.admits, Logger: log,
+		Admit: r.admits, Elsewhere: elsewhere, Logger: log,
 	})
 	if err != nil {
 		return nil, unopened(err)

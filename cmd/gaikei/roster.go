@@ -106,16 +106,19 @@ func (r *roster) admits(key string) (relay.Identity, bool) {
 	return id, ok
 }
 
-// beat answers a heartbeat.
-func (r *roster) beat(_ context.Context, region, prober string, data []byte) []byte {
-	now := time.Now()
+// beat answers a heartbeat; another aggregator may have been the one to.
+func (r *roster) beat(_ context.Context, region, _ string, _ []byte) []byte {
+	return wire.BeatAnswer{Now: time.Now(), Revision: r.newest(region)}.Marshal()
+}
+
+// hear takes in a heartbeat, whoever answers it.
+func (r *roster) hear(region, prober string, data []byte) {
 	b, err := wire.ReadBeat(data)
 	if err != nil {
 		r.log.Debug("heartbeat cannot be read", "region", region, "prober", prober, "error", err)
-		return nil
+		return
 	}
-	r.presence.hear(relay.Identity{Region: region, Prober: prober}, b, now)
-	return wire.BeatAnswer{Now: now, Revision: r.newest(region)}.Marshal()
+	r.presence.hear(relay.Identity{Region: region, Prober: prober}, b, time.Now())
 }
 
 func (r *roster) newest(region string) int64 {

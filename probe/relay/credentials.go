@@ -245,7 +245,7 @@ func (c *Credentials) plain() bool {
 
 // CheckKey reports whether a text is the public key of somebody who can connect.
 func CheckKey(public string) error {
-	if !nkeys.IsValidPublicUserKey(public) {
+	if !isPublicKey(public) {
 		return fmt.Errorf("key %.80q: want a public key as credentials have it, which begins with U", public)
 	}
 	return nil

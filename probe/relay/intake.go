@@ -22,6 +22,13 @@ const (
 // serve calls handle with what comes on a subject until ctx ends. Handle must return at once: it is called for one
 // message after the other.
 func (h *Hub) serve(ctx context.Context, subject string, handle func(*session, *nats.Msg)) error {
+	return h.subscribe(ctx, handle, func(s *session, handle nats.MsgHandler) (*nats.Subscription, error) {
+		return s.conn.QueueSubscribe(subject, centreGroup, handle)
+	})
+}
+
+// subscribe calls handle for what a subscription gives, over sessions, until ctx ends.
+func (h *Hub) subscribe(ctx context.Context, handle func(*session, *nats.Msg), to func(*session, nats.MsgHandler) (*nats.Subscription, error)) error {
 	for {
 		s, err := h.await(ctx)
 		if ctx.Err() != nil {
@@ -30,9 +37,9 @@ func (h *Hub) serve(ctx context.Context, subject string, handle func(*session, *
 		if err != nil {
 			return err
 		}
-		sub, err := s.conn.QueueSubscribe(subject, centreGroup, func(m *nats.Msg) { handle(s, m) })
+		sub, err := to(s, func(m *nats.Msg) { handle(s, m) })
 		if err != nil {
-			h.fail(s, fmt.Errorf("subscribe to %s: %w", subject, err))
+			h.fail(s, fmt.Errorf("subscribe: %w", err))
 		}
 		select {
 		case <-s.ctx.Done():

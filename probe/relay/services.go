@@ -27,6 +27,20 @@ func (h *Hub) ServeBeats(ctx context.Context, f func(ctx context.Context, region
 	})
 }
 
+// HearBeats gives f every heartbeat, also those that another process at a server elsewhere answers. It is called for one
+// at a time and must not wait. HearBeats blocks as ServeBeats does.
+func (h *Hub) HearBeats(ctx context.Context, f func(region, prober string, beat []byte)) error {
+	handle := func(_ *session, m *nats.Msg) {
+		region, prober, err := fromSubject(beatSubject, m.Subject)
+		if err == nil && len(m.Data) <= maxRequest {
+			f(region, prober, m.Data)
+		}
+	}
+	return h.subscribe(ctx, handle, func(s *session, handle nats.MsgHandler) (*nats.Subscription, error) {
+		return s.conn.Subscribe(beatSubject+"*.*", handle)
+	})
+}
+
 // answer serves the requests on a prefix.
 func (h *Hub) answer(ctx context.Context, prefix string, f func(context.Context, Identity, []byte) []byte) error {
 	room := make(chan struct{}, servedAtOnce)

@@ -50,7 +50,25 @@ func answer(t *testing.T, f func(context.Context, []byte) ([]byte, error), reque
 func TestServices(t *testing.T) {
 	c := openHub(t, HubOptions{})
 	c.services(t)
+	heard := make(chan string, 100)
+	c.run(t, func(ctx context.Context) error {
+		return c.HearBeats(ctx, func(region, prober string, beat []byte) {
+			select {
+			case heard <- fmt.Sprintf("%s/%s said %s", region, prober, beat):
+			default:
+			}
+		})
+	})
 	r := connect(t, c.enrol(t, "eu.west", "p.1"))
+	until(t, "a heartbeat is heard", func() bool {
+		answer(t, r.up.Beat, "heard")
+		select {
+		case got := <-heard:
+			return got == "eu.west/p.1 said heard"
+		default:
+			return false
+		}
+	})
 	if got, want := answer(t, r.up.Plan, "rev 1"), "plan of eu.west for rev 1"; got != want {
 		t.Errorf("got plan %q, want %q", got, want)
 	}

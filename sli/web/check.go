@@ -108,11 +108,15 @@ func (s *server) fillCheck(ctx context.Context, id string, q sli.Query, v url.Va
 	}
 	asOf := s.asOf(reports, q.Now)
 	single, pooled := byTimeline(reports)
+	v1, err := s.newView(ctx, q.Now, asOf, id)
+	if err != nil {
+		return nil, err
+	}
 	page := &checkPage{block: newBlock(s.catalogued(id), pooled[id])}
 	page.Gone = page.Check.Kind == ""
 	for _, region := range regions {
 		x := sli.Series{Check: id, Region: region}
-		sd, err := s.side(ctx, x, single[x], view{now: q.Now, asOf: asOf})
+		sd, err := s.side(ctx, x, single[x], v1)
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +191,7 @@ func (s *server) catalogued(id string) Check {
 
 // side reads what one region saw.
 func (s *server) side(ctx context.Context, x sli.Series, report *sli.Report, v view) (side, error) {
-	marks, err := s.recent(ctx, x, stripLines*recentSlots, v.asOf)
+	marks, err := s.recent(ctx, x, stripLines*recentSlots, v)
 	if err != nil {
 		return side{}, err
 	}

@@ -2,10 +2,12 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gaikei/gaikei/sli"
 )
@@ -17,6 +19,7 @@ type indexPage struct {
 	frame
 	Faults  []string // of Gaikei itself
 	Probers []proberRow
+	Present []presenceRow
 	Counts  []stateCount
 	Blocks  []block
 	Hidden  int // checks that the filter leaves out
@@ -128,14 +131,56 @@ func (s *server) fillIndex(ctx context.Context, page *indexPage, q sli.Query, v 
 	}
 	asOf := s.asOf(reports, q.Now)
 	single, pooled := byTimeline(reports)
-	rows, err := s.rows(ctx, all, single, view{now: q.Now, asOf: asOf})
+	seen, err := s.newView(ctx, q.Now, asOf)
+	if err != nil {
+		return err
+	}
+	rows, err := s.rows(ctx, all, single, seen)
 	if err != nil {
 		return err
 	}
 	page.Probers = proberRows(probers, page.Regions)
+	page.Present = s.presenceRows(q.Now)
 	page.fillBlocks(s.blocks(rows, pooled))
 	page.frame = s.frame(frameOptions{title: "Gaikei", now: q.Now, asOf: asOf, query: v, rows: len(rows)})
 	return nil
+}
+
+// A presenceRow is how a prober elsewhere fares.
+type presenceRow struct {
+	Presence
+	Class string // of the stylesheet
+	Heard string // how long ago
+	Plan  string
+	Clock string
+	Queue string
+}
+
+// presenceRows shows the probers elsewhere, none if there are none.
+func (s *server) presenceRows(now time.Time) []presenceRow {
+	if s.Roster == nil {
+		return nil
+	}
+	var rows []presenceRow
+	for _, p := range s.Roster.Present() {
+		r := presenceRow{Presence: p, Class: "full", Heard: "never", Plan: fmt.Sprintf("plan %d", p.Revision), Queue: fmt.Sprintf("%d queued", p.QueuePending)}
+		if p.State != ProberPresent {
+			r.Class = "none"
+		} else if p.Revision != p.Newest || p.Refused > 0 || p.PlanError != "" || len(p.Faults) > 0 {
+			r.Class = "part"
+		}
+		if p.Heard != nil {
+			r.Heard = ago(now.Sub(*p.Heard)) + " ago"
+		}
+		if p.Revision != p.Newest {
+			r.Plan += fmt.Sprintf(" of %d", p.Newest)
+		}
+		if p.ClockOffset != nil {
+			r.Clock = fmt.Sprintf("clock %+.3f s", *p.ClockOffset)
+		}
+		rows = append(rows, r)
+	}
+	return rows
 }
 
 // proberRows shows the regions in the order in which the checks have them.

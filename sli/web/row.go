@@ -95,8 +95,23 @@ func (r *row) troubled() bool {
 
 // A view is the moment that a page is about.
 type view struct {
-	now  time.Time
-	asOf int64 // Unix ms
+	now     time.Time
+	asOf    int64 // Unix ms
+	changes map[sli.Series][]sli.Change
+}
+
+// changesFor is how far back changes are looked for: strips are seldom longer.
+const changesFor = 24 * time.Hour
+
+// newView reads what the configuration changed of these checks of late; of all if none is named.
+func (s *server) newView(ctx context.Context, now time.Time, asOf int64, checks ...string) (view, error) {
+	v := view{now: now, asOf: asOf, changes: map[sli.Series][]sli.Change{}}
+	changes, err := s.Source.Changes(ctx, sli.Query{Checks: checks, From: now.Add(-changesFor), To: now.Add(time.Minute), Now: now})
+	for _, c := range changes {
+		x := sli.Series{Check: c.Check, Region: c.Region}
+		v.changes[x] = append(v.changes[x], c)
+	}
+	return v, err
 }
 
 // rows reads the rows of these timelines, several at a time.
@@ -106,7 +121,7 @@ func (s *server) rows(ctx context.Context, all []sli.Series, reports map[sli.Ser
 	g.SetLimit(2 * runtime.GOMAXPROCS(0))
 	for i, x := range all {
 		g.Go(func() error {
-			marks, err := s.recent(ctx, x, recentSlots, v.asOf)
+			marks, err := s.recent(ctx, x, recentSlots, v)
 			if err != nil {
 				return err
 			}
@@ -122,13 +137,15 @@ func (s *server) rows(ctx context.Context, all []sli.Series, reports map[sli.Ser
 }
 
 // recent reads the last n slots and how they are drawn.
-func (s *server) recent(ctx context.Context, x sli.Series, n int, asOf int64) ([]mark, error) {
+func (s *server) recent(ctx context.Context, x sli.Series, n int, v view) ([]mark, error) {
 	slots, err := s.Source.Recent(ctx, x.Check, x.Region, n)
 	if err != nil || len(slots) == 0 {
 		return nil, err
 	}
 	spans, err := s.Source.Spans(ctx, x.Check, slots[0].At, slots[len(slots)-1].At+1)
-	return marksOf(slots, spans, asOf), err
+	marks := marksOf(slots, spans, v.asOf)
+	tell(marks, v.changes[x])
+	return marks, err
 }
 
 // lookBack is how many pieces of evidence are searched for the last failure: recoveries leave evidence too.

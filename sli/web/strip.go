@@ -1,7 +1,9 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +17,13 @@ type strip struct {
 	Width int    // of the drawing, in its own units
 	Label string // everything that the drawing shows, in words
 	Runs  []run
+	Ticks []tick
+}
+
+// A tick is where the configuration of a check changed: before the slot at its right.
+type tick struct {
+	X     int
+	Title string
 }
 
 // A run is a series of slots that came to the same.
@@ -114,16 +123,28 @@ func glyphOf(s sli.Slot, asOf int64) glyph {
 type mark struct {
 	sli.Slot
 	glyph    glyph
-	excluded bool // drawn as maintenance, whatever came
+	excluded bool     // drawn as maintenance, whatever came
+	changes  []string // what the configuration changed, of which this is the first slot
 }
 
 // marksOf decides how slots are drawn, in these spans.
 func marksOf(slots []sli.Slot, spans []sli.Span, asOf int64) []mark {
 	marks := make([]mark, len(slots))
 	for i, s := range slots {
-		marks[i] = mark{s, glyphOf(s, asOf), sli.VerdictOf(s, spans) == sli.Excluded}
+		marks[i] = mark{Slot: s, glyph: glyphOf(s, asOf), excluded: sli.VerdictOf(s, spans) == sli.Excluded}
 	}
 	return marks
+}
+
+// tell notes the changes at the first slots that follow them, but for what came before all of them.
+func tell(marks []mark, changes []sli.Change) {
+	for _, c := range changes {
+		at := c.At.UnixMilli()
+		i, _ := slices.BinarySearchFunc(marks, at, func(m mark, at int64) int { return cmp.Compare(m.At, at) })
+		if i < len(marks) && (i > 0 || marks[0].At == at) {
+			marks[i].changes = append(marks[i].changes, c.What)
+		}
+	}
 }
 
 // drawn is what is seen of the mark.
@@ -143,6 +164,11 @@ func (m mark) like(o mark) bool {
 func stripOf(marks []mark, n int) strip {
 	st := strip{Width: n * slotWidth, Label: labelOf(marks)}
 	x := (n - len(marks)) * slotWidth
+	for i, m := range marks {
+		if len(m.changes) > 0 {
+			st.Ticks = append(st.Ticks, tick{X: x + i*slotWidth, Title: "configuration, " + clock(m.At) + ": " + strings.Join(m.changes, "; ")})
+		}
+	}
 	for from := 0; from < len(marks); {
 		to := from + 1
 		for to < len(marks) && marks[to].like(marks[from]) {
@@ -183,14 +209,19 @@ func labelOf(marks []mark) string {
 		return "no slot was due yet"
 	}
 	counts := map[glyph]int{}
+	changes := 0
 	for _, m := range marks {
 		counts[m.drawn()]++
+		changes += len(m.changes)
 	}
 	var parts []string
 	for _, e := range legend() {
 		if n := counts[e.Glyph]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, e.Name))
 		}
+	}
+	if changes > 0 {
+		parts = append(parts, fmt.Sprintf("configuration changed %d ×", changes))
 	}
 	return fmt.Sprintf("last %d slots since %s: %s", len(marks), clock(marks[0].At), strings.Join(parts, ", "))
 }

@@ -2,6 +2,7 @@ package web
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -81,4 +82,29 @@ func TestStateIsThatOfTheLastSlotThatIsIn(t *testing.T) {
 			t.Errorf("%s: %s, want %s", name, got.Words(), c.want.Words())
 		}
 	}
+}
+
+// A change of the configuration is a tick before the first slot that follows it. One before all slots of the strip is
+// none of its, unless it is just there.
+func TestStripTicks(t *testing.T) {
+	slots := minutes(sli.Slot{Outcome: sli.Up}, sli.Slot{Outcome: sli.Up}, sli.Slot{Outcome: sli.Up})
+	change := func(at int64, what string) sli.Change { return sli.Change{At: time.UnixMilli(at), What: what} }
+	marks := marksOf(slots, nil, noon.UnixMilli()+1)
+	tell(marks, []sli.Change{
+		change(slots[0].At-1, "long ago"), change(slots[0].At+1, "interval"), change(slots[1].At, "http.url"), change(slots[2].At+1, "to come"),
+	})
+	got := stripOf(marks, 4)
+	want := []tick{{X: 12, Title: "configuration, 11:59:00Z: interval; http.url"}}
+	if diff := cmp.Diff(want, got.Ticks); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if want := "last 3 slots since 11:58:00Z: 3 up, configuration changed 2 ×"; got.Label != want {
+		t.Errorf("got label %q, want %q", got.Label, want)
+	}
+	first := marksOf(slots, nil, noon.UnixMilli()+1)
+	tell(first, []sli.Change{change(slots[0].At, "added")})
+	if got := stripOf(first, 3).Ticks; len(got) != 1 || got[0].X != 0 {
+		t.Errorf("a change at the first slot: got %v, want a tick before it", got)
+	}
+	tell(nil, []sli.Change{change(0, "nothing due")})
 }

@@ -9,9 +9,10 @@ import (
 // DifferentKeys names the keys, one or two deep, in which two canonical blocks of YAML differ, in the order of the
 // newer one and then of the older one: "interval", "http.url". Of a block that cannot be read all keys of the other
 // differ. It tells no values, for some are secret.
-func DifferentKeys(old, next []byte) []string {
+func DifferentKeys(old, next []byte) []string { return differentKeys(rootOf(old), rootOf(next)) }
+
+func differentKeys(a, b *yaml.Node) []string {
 	var keys []string
-	a, b := rootOf(old), rootOf(next)
 	for _, key := range bothKeys(b, a) {
 		x, y := child(a, key), child(b, key)
 		switch {

@@ -29,6 +29,14 @@ func (c *centre) catalog() []web.Check {
 	return list
 }
 
+// shown is the configuration in force as it may be shown.
+func (c *centre) shown() string {
+	if s := c.state.Load(); s != nil {
+		return string(s.file.Show())
+	}
+	return ""
+}
+
 // kindName is the key of a kind in the configuration.
 func kindName(k probe.Kind) string {
 	switch k.(type) {

@@ -13,11 +13,11 @@ import (
 func newConfig(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Check or show a configuration",
+		Short: "Check, show or compare configurations",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newConfigCheck(std), newConfigShow(std))
+	cmd.AddCommand(newConfigCheck(std), newConfigShow(std), newConfigDiff(std))
 	return cmd
 }
 

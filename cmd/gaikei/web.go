@@ -65,6 +65,7 @@ func (c *centre) web(at *openings) func(context.Context) error {
 		page := web.NewHandler(web.Options{
 			Source:   c.store,
 			Catalog:  c.catalog,
+			Config:   c.shown,
 			Faults:   c.faults,
 			Ready:    c.ready,
 			Version:  version(),

@@ -126,6 +126,15 @@ func itemOf(c Check) checkItem {
 	return it
 }
 
+func (s *server) apiConfig(r *http.Request) (any, error) {
+	if _, err := values(r); err != nil {
+		return nil, err
+	}
+	return struct {
+		YAML string `json:"yaml"`
+	}{s.Config()}, nil
+}
+
 // An evidenceItem is a piece of evidence and the region it is from.
 type evidenceItem struct {
 	Region string `json:"region"`

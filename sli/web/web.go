@@ -20,6 +20,7 @@
 //	GET /api/v1/phases    as /api/v1/sli, in whole hours around the window
 //	GET /api/v1/changes   as /api/v1/sli; what the configuration changed, oldest first
 //	GET /api/v1/checks    the checks of the configuration in force
+//	GET /api/v1/config    the same as it is written, {"yaml":…}, without credentials
 //	GET /api/v1/evidence  check (required), region, limit (1 to 50, default 10); newest first
 //	GET /healthz /readyz  plain text; 200, or 503 with the reason
 //	GET /metrics          see Collector
@@ -92,6 +93,7 @@ type Check struct {
 type Options struct {
 	Source   Source
 	Catalog  func() []Check      // the checks of the configuration in force; nil: none
+	Config   func() string       // the configuration in force as canonical YAML without credentials; nil: none
 	Faults   func() []string     // what is wrong with Gaikei itself, a sentence each, for the page; nil: nothing
 	Ready    func() error        // why the process cannot do its work; nil: always ready
 	Version  string              // of the program, for the page and gaikei_build_info
@@ -152,6 +154,9 @@ func newServer(o Options) *server {
 	if o.Catalog == nil {
 		o.Catalog = func() []Check { return nil }
 	}
+	if o.Config == nil {
+		o.Config = func() string { return "" }
+	}
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
 	}
@@ -179,6 +184,7 @@ func (s *server) routes() map[string]route {
 		"/api/v1/sli":      reads(answer(s.apiSLI)),
 		"/api/v1/phases":   reads(answer(s.apiPhases)),
 		"/api/v1/changes":  reads(answer(s.apiChanges)),
+		"/api/v1/config":   reads(answer(s.apiConfig)),
 		"/api/v1/checks":   reads(answer(s.apiChecks)),
 		"/api/v1/probers":  reads(answer(s.apiProbers)),
 		"/api/v1/evidence": reads(answer(s.apiEvidence)),

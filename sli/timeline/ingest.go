@@ -248,6 +248,7 @@ func (s *Store) apply(in *incoming, seen func(t *timeline, e entry, was record))
 			t.looks = append(t.looks, lookOf(r, p, mark(in.seq)))
 		}
 		s.unfolded += len(t.tail) - before
+		t.newest.see(e)
 		t.mark(in.seq)
 		seen(t, e, was)
 	}

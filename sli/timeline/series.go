@@ -18,6 +18,7 @@ type timeline struct {
 	gaps   []gap   // not folded yet, as they came
 	looks  []look  // not folded yet, as they came
 	since  int64   // the first row of the journal that has something in the tail; 0: nothing is in it
+	newest stand
 	epochs []epoch // by start and prober; replaced, never changed in place
 	due    []sli.Segment
 }

@@ -126,6 +126,13 @@ func itemOf(c Check) checkItem {
 	return it
 }
 
+func (s *server) apiOutlook(r *http.Request) (any, error) {
+	if _, err := values(r); err != nil {
+		return nil, err
+	}
+	return s.Source.Outlook(r.Context())
+}
+
 func (s *server) apiConfig(r *http.Request) (any, error) {
 	if _, err := values(r); err != nil {
 		return nil, err

@@ -20,6 +20,7 @@ type indexPage struct {
 	Faults  []string // of Gaikei itself
 	Probers []proberRow
 	Present []presenceRow
+	Outlook []string // what regions see together, a sentence each
 	Counts  []stateCount
 	Blocks  []block
 	Hidden  int // checks that the filter leaves out
@@ -141,9 +142,26 @@ func (s *server) fillIndex(ctx context.Context, page *indexPage, q sli.Query, v 
 	}
 	page.Probers = proberRows(probers, page.Regions)
 	page.Present = s.presenceRows(q.Now)
+	outlook, err := s.Source.Outlook(ctx)
+	if err != nil {
+		return err
+	}
+	page.Outlook = sentences(outlook)
 	page.fillBlocks(s.blocks(rows, pooled))
 	page.frame = s.frame(frameOptions{title: "Gaikei", now: q.Now, asOf: asOf, query: v, rows: len(rows)})
 	return nil
+}
+
+// sentences says what an outlook amounts to.
+func sentences(o sli.Outlook) []string {
+	var out []string
+	for _, i := range o.Islands {
+		out = append(out, fmt.Sprintf("Region %s may be an island: %d of %d checks are bad from there alone and good from everywhere else, so look at the region and its network first.", i.Region, i.Alone, i.Of))
+	}
+	for _, p := range o.Peninsulas {
+		out = append(out, fmt.Sprintf("Check %s has a partial outage: bad from %s, good from %s.", p.Check, strings.Join(p.Bad, ", "), strings.Join(p.Good, ", ")))
+	}
+	return out
 }
 
 // A presenceRow is how a prober elsewhere fares.

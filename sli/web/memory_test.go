@@ -25,6 +25,7 @@ type memory struct {
 	spans    map[string][]sli.Span
 	counters []sli.Counter
 	changes  []sli.Change
+	outlook  sli.Outlook
 	err      error // what every method fails with
 }
 
@@ -137,6 +138,8 @@ func (m *memory) Phases(_ context.Context, q sli.Query) ([]sli.PhaseReport, erro
 	}
 	return out, nil
 }
+
+func (m *memory) Outlook(context.Context) (sli.Outlook, error) { return m.outlook, m.err }
 
 func (m *memory) Changes(_ context.Context, q sli.Query) ([]sli.Change, error) {
 	if _, err := m.window(q); err != nil || m.err != nil {

@@ -20,6 +20,7 @@
 //	GET /api/v1/phases    as /api/v1/sli, in whole hours around the window
 //	GET /api/v1/changes   as /api/v1/sli; what the configuration changed, oldest first
 //	GET /api/v1/checks    the checks of the configuration in force
+//	GET /api/v1/outlook   islands and peninsulas: what regions see together
 //	GET /api/v1/config    the same as it is written, {"yaml":…}, without credentials
 //	GET /api/v1/evidence  check (required), region, limit (1 to 50, default 10); newest first
 //	GET /healthz /readyz  plain text; 200, or 503 with the reason
@@ -60,6 +61,8 @@ type Source interface {
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
 	// Phases gives one report per check and region that was due in the window, in whole hours around it.
 	Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error)
+	// Outlook tells what the newest verdicts of all checks say together.
+	Outlook(ctx context.Context) (sli.Outlook, error)
 	// Changes gives what the configuration changed of checks in the window, oldest first.
 	Changes(ctx context.Context, q sli.Query) ([]sli.Change, error)
 	// Recent gives the last n due slots up to now, oldest first; the newest may not have arrived yet.
@@ -184,6 +187,7 @@ func (s *server) routes() map[string]route {
 		"/api/v1/sli":      reads(answer(s.apiSLI)),
 		"/api/v1/phases":   reads(answer(s.apiPhases)),
 		"/api/v1/changes":  reads(answer(s.apiChanges)),
+		"/api/v1/outlook":  reads(answer(s.apiOutlook)),
 		"/api/v1/config":   reads(answer(s.apiConfig)),
 		"/api/v1/checks":   reads(answer(s.apiChecks)),
 		"/api/v1/probers":  reads(answer(s.apiProbers)),

@@ -148,6 +148,25 @@ func attackSubjects(t *testing.T, c *centre) {
 		until(t, subject+" is refused", func() bool { return a.violations(fmt.Sprintf("Publish to %q", subject)) > 0 })
 	}
 	sc.intact(t, 0, 5)
+	if sc.gate != nil {
+		sc.counted(t, RefusedSubject, 25)
+	}
+}
+
+// counted waits until the hub has counted so many of the attacker's offences, and verifies that they are told once.
+func (sc *scene) counted(t *testing.T, why Refusal, n int64) {
+	t.Helper()
+	until(t, "the offences are counted", func() bool {
+		for _, p := range sc.Status().Probers {
+			if p.Prober == "evil" && p.Refused[why] >= n {
+				return true
+			}
+		}
+		return false
+	})
+	if n := sc.log.count("reason=" + string(why)); n != 1 {
+		t.Errorf("got %d lines about it, want 1:\n%s", n, sc.log)
+	}
 }
 
 // Nobody hears what is said to others, and nobody takes the requests of others for a service.
@@ -186,6 +205,9 @@ func attackEavesdrop(t *testing.T, c *centre) {
 		if _, err := sc.honest.up.Beat(t.Context(), []byte("x")); err != nil {
 			t.Fatalf("beat %d: %v", n, err)
 		}
+	}
+	if sc.gate != nil {
+		sc.counted(t, RefusedSubject, 32)
 	}
 	sc.intact(t, 0, 5)
 	a.flush(t)

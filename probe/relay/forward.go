@@ -42,7 +42,7 @@ func replay(ctx context.Context, s *session, since time.Time) error {
 	if err != nil {
 		return err
 	}
-	first, _, err := drain(batch, nil)
+	first, _, err := drain(ctx, batch, nil)
 	if err != nil || len(first) == 0 {
 		return err
 	}

@@ -121,7 +121,7 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 func (g *gate) let(c server.ClientAuthentication, public string) bool {
 	id, ok := g.admit(public)
 	if !ok || id.check() != nil {
-		g.note(RefusedUnknownKey, c)
+		g.note(RefusedUnknownKey, c.RemoteAddress().String())
 		return false
 	}
 	if why := g.bound(id); why != "" {
@@ -216,15 +216,15 @@ func prove(c server.ClientAuthentication) error {
 func (g *gate) turnAway(why Refusal, c server.ClientAuthentication) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.note(why, c)
+	g.note(why, c.RemoteAddress().String())
 }
 
 // note counts and logs a connection of somebody not known. It is called with mu held.
-func (g *gate) note(why Refusal, c server.ClientAuthentication) {
+func (g *gate) note(why Refusal, from string) {
 	g.refused[why]++
 	if now := time.Now(); now.Sub(g.told[why]) >= tellAgain {
 		g.told[why] = now
-		g.log.Warn("refused a connection; this is told once an hour", "from", c.RemoteAddress(), "reason", string(why), "count", g.refused[why])
+		g.log.Warn("refused a connection; this is told once an hour", "from", from, "reason", string(why), "count", g.refused[why])
 	}
 }
 

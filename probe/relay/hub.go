@@ -51,6 +51,8 @@ type Hub struct {
 	gate  *gate        // nil with a server elsewhere
 	peers peers
 	certs *certificates // nil: no TLS
+
+	offences offences
 }
 
 // OpenHub locks the folder, starts the server and opens the far queue. Probers can connect when it returns; what they
@@ -110,6 +112,7 @@ func (h *Hub) prepare() (err error) {
 		return err
 	}
 	h.gate = newGate(h, h.o.Admit)
+	h.keeper.server.clients = &h.offences
 	h.leave = func(*session) { h.gate.shut() }
 	options, err := h.serverOptions()
 	if err != nil {
@@ -137,6 +140,9 @@ func (h *Hub) Run(ctx context.Context) error {
 		case <-h.kick:
 		case err := <-done:
 			return err
+		}
+		if h.gate != nil {
+			h.gate.judge(h.offences.take())
 		}
 		if h.mend(ctx) {
 			h.recovered()

@@ -6,6 +6,8 @@ import (
 	"sync"
 )
 
+const seenMost = 256 // formats remembered
+
 // A serverLog takes the server's log. A broken disk makes the server complain of every message and at every
 // reopening, so each kind of complaint is a warning once until the queue works again, and is for debugging after that.
 type serverLog struct {
@@ -15,6 +17,7 @@ type serverLog struct {
 	seen     map[string]bool // formats
 	last     string          // newest complaint
 	dead     error           // why the server cannot work at all
+	clients  *offences       // take the complaints about clients; nil: they are like others
 	watchers map[int]func(error)
 	watches  int
 }
@@ -67,9 +70,15 @@ func (l *serverLog) fatal() error {
 
 func (l *serverLog) complain(format string, v []any) {
 	text := fmt.Sprintf(format, v...)
+	if l.clients != nil && l.clients.note(text) {
+		l.log.Debug(text)
+		return
+	}
 	l.mu.Lock()
-	first := !l.seen[format]
-	l.seen[format] = true
+	first := !l.seen[format] && len(l.seen) < seenMost
+	if first {
+		l.seen[format] = true
+	}
 	l.last = text
 	l.mu.Unlock()
 	if first {

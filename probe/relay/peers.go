@@ -16,24 +16,28 @@ type Refusal string
 
 // The refusals.
 const (
-	RefusedEmpty       Refusal = "empty"       // a message without content
-	RefusedTooBig      Refusal = "too_big"     // a message or request above its limit
-	RefusedTooFast     Refusal = "too_fast"    // more messages, bytes or requests a second than a prober may send
-	RefusedBusy        Refusal = "busy"        // too many on their way into the far queue, or requests in hand
-	RefusedFull        Refusal = "full"        // the lane has no room, for this prober or at all
-	RefusedSubject     Refusal = "subject"     // a subject that no prober has
-	RefusedFailed      Refusal = "failed"      // the far queue could not store it
-	RefusedUnanswered  Refusal = "unanswered"  // the centre has no answer to a request
-	RefusedConnections Refusal = "connections" // more connections at once than a prober may have
-	RefusedFlooding    Refusal = "flooding"    // connections shortly after one that was ended for flooding
-	RefusedUnknownKey  Refusal = "unknown_key" // connections with a key that is not admitted
-	RefusedSignature   Refusal = "signature"   // connections that do not hold the key they claim
+	RefusedEmpty         Refusal = "empty"         // a message without content
+	RefusedTooBig        Refusal = "too_big"       // a message or request above its limit
+	RefusedTooFast       Refusal = "too_fast"      // more messages, bytes or requests a second than a prober may send
+	RefusedBusy          Refusal = "busy"          // too many on their way into the far queue, or requests in hand
+	RefusedFull          Refusal = "full"          // the lane has no room, for this prober or at all
+	RefusedSubject       Refusal = "subject"       // a subject that no prober has
+	RefusedFailed        Refusal = "failed"        // the far queue could not store it
+	RefusedUnanswered    Refusal = "unanswered"    // the centre has no answer to a request
+	RefusedConnections   Refusal = "connections"   // more connections at once than a prober may have
+	RefusedFlooding      Refusal = "flooding"      // connections shortly after one that was ended for flooding
+	RefusedUnknownKey    Refusal = "unknown_key"   // connections with a key that is not admitted
+	RefusedSubscriptions Refusal = "subscriptions" // more subscriptions than a connection may have
+	RefusedSlow          Refusal = "slow"          // connections that did not read what was sent to them
+	RefusedProtocol      Refusal = "protocol"      // what no client sends that means well
+	RefusedHandshake     Refusal = "handshake"     // connections whose TLS did not come about
+	RefusedSignature     Refusal = "signature"     // connections that do not hold the key they claim
 )
 
 // deserved reports whether a refusal is the prober's doing. Too much of it ends its connections.
 func (r Refusal) deserved() bool {
 	switch r {
-	case RefusedEmpty, RefusedTooBig, RefusedTooFast, RefusedBusy, RefusedSubject:
+	case RefusedEmpty, RefusedTooBig, RefusedTooFast, RefusedBusy, RefusedSubject, RefusedSubscriptions, RefusedProtocol:
 		return true
 	}
 	return false
@@ -159,6 +163,14 @@ func (p *peer) refuse(log *slog.Logger, why Refusal, size int) (flooding bool) {
 			"reason", string(why), "bytes", size, "count", n)
 	}
 	return why.deserved() && !p.strikes.AllowN(time.Now(), 1+size/strikeBytes)
+}
+
+// more counts more refusals of a kind.
+func (p *peer) more(why Refusal, n int64) {
+	p.mu.Lock()
+	p.refused[why] += n
+	p.mu.Unlock()
+	p.strikes.AllowN(time.Now(), int(min(n, strikeBurst)))
 }
 
 func allow(l *rate.Limiter, n int) bool { return l.AllowN(time.Now(), n) }

@@ -19,6 +19,7 @@ const (
 	maxRound = maxBatchBytes / wire.MaxMessage
 
 	idleWait     = 20 * time.Second // for one request for the next message
+	roundWait    = 30 * time.Second // for the end of a request, however it ends
 	ackWait      = 5 * time.Minute  // beyond it a message that is still being worked on comes again
 	readBackoff  = 100 * time.Millisecond
 	readBackoffs = 10 * time.Second
@@ -122,7 +123,7 @@ func fetch(ctx context.Context, c jetstream.Consumer) ([]jetstream.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	batch, bytes, err := drain(first, nil)
+	batch, bytes, err := drain(ctx, first, nil)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return batch, nil
 	}
@@ -132,7 +133,7 @@ func fetch(ctx context.Context, c jetstream.Consumer) ([]jetstream.Msg, error) {
 		if round, err = c.FetchNoWait(min(maxRound, maxBatch-had)); err != nil {
 			break
 		}
-		batch, size, err = drain(round, batch)
+		batch, size, err = drain(ctx, round, batch)
 		bytes += size
 		more = len(batch) > had
 	}
@@ -142,15 +143,29 @@ func fetch(ctx context.Context, c jetstream.Consumer) ([]jetstream.Msg, error) {
 	return nil, err
 }
 
-// drain appends the messages of a round, and tells their size.
-func drain(round jetstream.MessageBatch, batch []jetstream.Msg) ([]jetstream.Msg, int, error) {
-	size := 0
-	for m := range round.Messages() {
-		batch = append(batch, m)
-		size += len(m.Data())
+// drain appends the messages of a round, and tells their size. A server that is lost in the midst of a round never
+// ends it, so it is given up after a while.
+func drain(ctx context.Context, round jetstream.MessageBatch, batch []jetstream.Msg) ([]jetstream.Msg, int, error) {
+	silence := time.NewTimer(roundWait)
+	defer silence.Stop()
+	for size := 0; ; {
+		select {
+		case m, ok := <-round.Messages():
+			if !ok {
+				return batch, size, round.Error()
+			}
+			batch = append(batch, m)
+			size += len(m.Data())
+		case <-ctx.Done():
+			return batch, size, ctx.Err()
+		case <-silence.C:
+			return batch, size, errLostRound
+		}
 	}
-	return batch, size, round.Error()
 }
+
+// errLostRound is for a round that does not end.
+var errLostRound = errors.New("the server does not answer")
 
 // handle gives a batch to f until it takes it, and acknowledges it.
 func (r *reader) handle(ctx, reading context.Context, batch []jetstream.Msg) error {

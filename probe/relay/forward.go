@@ -191,7 +191,7 @@ func (u *Uplink) isDone(seq uint64) bool {
 
 // sendLate sends messages until the centre has taken them all, or ctx ends.
 func (u *Uplink) sendLate(ctx context.Context, ms []Message) {
-	for attempt := 0; len(ms) > 0; attempt++ {
+	for attempt := 0; len(ms) > 0 && ctx.Err() == nil; attempt++ {
 		if u.link.await(ctx) != nil {
 			return
 		}
@@ -209,7 +209,7 @@ func (u *Uplink) sendLate(ctx context.Context, ms []Message) {
 func (u *Uplink) round(ctx context.Context, ms []Message) (left []Message) {
 	asked := make([]question, len(ms))
 	for i, m := range ms {
-		err := errors.Join(u.pace.Wait(ctx), u.bytes.WaitN(ctx, len(m.Payload)))
+		err := errors.Join(u.pace.Wait(ctx), u.bytes.WaitN(ctx, min(len(m.Payload), lateGroup)))
 		if err == nil {
 			asked[i], err = u.link.asker.send(laneSubject(u.id, Late), m.Payload)
 		}

@@ -53,6 +53,7 @@ type Hub struct {
 	certs *certificates // nil: no TLS
 
 	offences offences
+	drops    drops
 }
 
 // OpenHub locks the folder, starts the server and opens the far queue. Probers can connect when it returns; what they
@@ -174,7 +175,7 @@ func (h *Hub) Revoke(publicKey string) {
 // a lane. Stored is when the far queue took the message. One call at a time a lane.
 func (h *Hub) Consume(ctx context.Context, lane Lane, f func(context.Context, []Message) error) error {
 	return (&reader{
-		k: h.keeper, drops: new(drops), stream: laneStream(lane), prefix: farSubject + string(lane) + ".",
+		k: h.keeper, drops: &h.drops, stream: laneStream(lane), prefix: farSubject + string(lane) + ".",
 		evidence: lane == Evidence, shared: h.o.Elsewhere != nil, f: f,
 	}).run(ctx)
 }

@@ -11,6 +11,7 @@ type HubStatus struct {
 	Probers   []ProberStatus    // all that were heard of since the start, by region and name
 	Lanes     []LaneStatus      // those of Lane's constants; empty while the far queue is being reopened or is closed
 	Refused   map[Refusal]int64 // connections of those who did not prove who they are
+	Dropped   int64             // messages in the far queue that were of nobody
 	Reopened  int               // times that the far queue was reopened after a fault
 	Broken    bool              // nothing is taken; probers keep their results
 	Since     time.Time         // when it broke, if Broken
@@ -62,6 +63,9 @@ func (h *Hub) Status() HubStatus {
 	}
 	if h.gate != nil {
 		st.Refused = h.gate.turnedAway()
+	}
+	for _, d := range h.drops.all() {
+		st.Dropped += d.Count
 	}
 	st.CertificateEnds, st.CAEnds = h.certs.ends()
 	if s != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -36,6 +37,7 @@ type reader struct {
 	evidence bool   // is in the stream
 	f        func(context.Context, []Message) error
 
+	odd bool      // a message of nobody was told
 	seq uint64    // of the message read last; those after it are still to come
 	at  time.Time // when it was stored, zero if not known
 }
@@ -169,7 +171,7 @@ var errLostRound = errors.New("the server does not answer")
 
 // handle gives a batch to f until it takes it, and acknowledges it.
 func (r *reader) handle(ctx, reading context.Context, batch []jetstream.Msg) error {
-	ms, err := r.messages(batch)
+	ms, err := r.messages(ctx, batch)
 	if err != nil {
 		return err
 	}
@@ -189,7 +191,7 @@ func (r *reader) handle(ctx, reading context.Context, batch []jetstream.Msg) err
 }
 
 // messages translates, and counts what is missing between the messages.
-func (r *reader) messages(batch []jetstream.Msg) ([]Message, error) {
+func (r *reader) messages(ctx context.Context, batch []jetstream.Msg) ([]Message, error) {
 	ms := make([]Message, 0, len(batch))
 	for _, m := range batch {
 		meta, err := m.Metadata()
@@ -199,7 +201,7 @@ func (r *reader) messages(batch []jetstream.Msg) ([]Message, error) {
 		region, prober, err := fromSubject(r.prefix, m.Subject())
 		r.gap(meta)
 		if err != nil {
-			r.k.log.Error("message of nobody is dropped", "stream", r.stream, "message", meta.Sequence.Stream, "err", err)
+			r.k.log.Log(ctx, r.strange(), "message of nobody is dropped; more of them are told when debugging", "stream", r.stream, "message", meta.Sequence.Stream, "err", err)
 			r.drops.add(Drop{Cause: DroppedInvalid, From: meta.Timestamp, To: meta.Timestamp, Count: 1})
 			continue
 		}
@@ -209,6 +211,15 @@ func (r *reader) messages(batch []jetstream.Msg) ([]Message, error) {
 		})
 	}
 	return ms, nil
+}
+
+// strange is the level of a line about a message of nobody.
+func (r *reader) strange() slog.Level {
+	if r.odd {
+		return slog.LevelDebug
+	}
+	r.odd = true
+	return slog.LevelError
 }
 
 // gap counts the messages between the last one and this one that are gone.

@@ -78,7 +78,9 @@ func (s *session) describe(st *Status) {
 	st.Messages, st.Bytes = int64(d.State.Msgs), int64(d.State.Bytes)
 	first := d.State.FirstSeq
 	for _, c := range d.Consumer {
-		first = max(first, c.AckFloor.Stream+1)
+		if c.Name == readerName { // an uplink reads ahead with another
+			first = max(first, c.AckFloor.Stream+1)
+		}
 	}
 	// By the numbers: the server's own count of what is pending lags behind.
 	st.Pending = max(0, int64(d.State.LastSeq+1)-int64(first))

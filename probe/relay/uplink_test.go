@@ -44,23 +44,28 @@ func TestReplay(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	again := func(d time.Duration) *remote {
+	again := func(d time.Duration, since time.Time) {
+		if err := stop(); err != nil {
+			t.Fatal(err)
+		}
 		shut(t, r.Queue)
 		r = newRemote(t, queue, UplinkOptions{Credentials: creds, Replay: d})
+		s, err := r.current()
+		if err == nil && !since.IsZero() {
+			err = replay(t.Context(), s, since)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
 		stop = run(t, r.up.Run)
 		<-r.up.started
-		return r
 	}
 	between := time.Now()
-	pause(t.Context(), 10*time.Millisecond)
-	again(0)
+	again(0, time.Time{})
 	r.put(t, 10, 20)
 	until(t, "the new ones", func() bool { return covers(append(c.live.got(), c.late.got()...), 10, 20) })
 	before := len(c.late.got())
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-	again(time.Since(between))
+	again(0, between)
 	until(t, "the second ten once more", func() bool { return covers(c.late.got()[before:], 10, 20) })
 	r.put(t, 20, 21)
 	until(t, "one more", func() bool { return covers(append(c.live.got(), c.late.got()...), 20, 21) })
@@ -70,10 +75,7 @@ func TestReplay(t *testing.T) {
 		}
 	}
 	before = len(c.late.got())
-	if err := stop(); err != nil {
-		t.Fatal(err)
-	}
-	again(6 * time.Hour)
+	again(6*time.Hour, time.Time{})
 	until(t, "everything once more", func() bool { return covers(c.late.got()[before:], 0, 21) })
 }
 

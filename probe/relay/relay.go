@@ -1,6 +1,8 @@
-// Package relay is the near queue: what a prober saw is put into a JetStream stream in the prober's own process
-// and folder, and read from there in order. It knows the messages of probe/wire but not what becomes of them.
-// That there is NATS in it shows nowhere in its API.
+// Package relay is the way of results from the probers to the centre. What a prober saw is put into the near queue,
+// a JetStream stream in the prober's own process and folder (Queue, Outbox). Alone, it is read from there. With many
+// probers an Uplink forwards it to the far queue, at the centre's end (Hub), over connections that confine each prober to
+// what is its own. The package knows the messages of probe/wire but not what becomes of them. That there is NATS in it
+// shows nowhere in its API.
 //
 // # Durability
 //
@@ -13,6 +15,9 @@
 //
 // Outbox.Result and Outbox.Missed only take into memory. Until the next flush, about a second, a crash loses it;
 // so does a queue that stays broken for longer than the bounded memory lasts, and that is counted.
+//
+// What a Hub has answered for is synced to disk as well, or held by a majority of a cluster. An Uplink takes a
+// message as forwarded when it was answered for. Every message that was put arrives, some of them twice.
 //
 // Evidence has no durability: it is queued in memory, apart from the results, and lost when there is too much.
 package relay

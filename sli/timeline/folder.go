@@ -75,20 +75,20 @@ func (f *folder) unlock() error {
 //   - somebody writes to it: beside them;
 //   - it was closed properly: as a file that does not change, while nobody may begin to write to it;
 //   - it was left with a write-ahead log: as a copy, since SQLite would have to make an index of the log.
-func openAsFound(ctx context.Context, dir string) (*folder, *database, error) {
+func openAsFound(dir string) (*folder, *database, error) {
 	path := filepath.Join(dir, databaseName)
 	f, running := shareFolder(dir)
 	var db *database
 	var err error
 	switch {
 	case running:
-		db, err = openDatabaseReadOnly(ctx, path)
+		db, err = openReadOnly(path)
 	case hasLog(path):
 		if f.copy, err = copyDatabase(path); err == nil {
-			db, err = openDatabaseReadOnly(ctx, filepath.Join(f.copy, databaseName))
+			db, err = openReadOnly(filepath.Join(f.copy, databaseName))
 		}
 	default:
-		db, err = openDatabaseReadOnly(ctx, path, "immutable", "1")
+		db, err = openReadOnly(path, "immutable", "1")
 	}
 	if err != nil {
 		return nil, nil, errors.Join(err, f.unlock())

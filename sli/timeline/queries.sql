@@ -74,6 +74,9 @@ INSERT INTO maintenance (check_id, name, start, stop) VALUES ($1, $2, $3, $4) ON
 -- name: maintenance
 SELECT start, stop FROM maintenance WHERE check_id = $1 AND start < $3 AND stop > $2 ORDER BY start, stop;
 
+-- name: all maintenance
+SELECT check_id, name, start, stop FROM maintenance ORDER BY check_id, name, start;
+
 -- name: maintenance covers
 SELECT COUNT(*) FROM maintenance WHERE check_id = $1 AND name = $2 AND start <= $3 AND stop >= $4;
 
@@ -102,6 +105,9 @@ DELETE FROM evidence WHERE check_id = $1 AND region = $2 AND slot < (
 
 -- name: evidence
 SELECT body FROM evidence WHERE check_id = $1 AND region = $2 ORDER BY slot DESC, prober LIMIT $3;
+
+-- name: all evidence
+SELECT check_id, region, slot, prober, body FROM evidence ORDER BY check_id, region, slot, prober;
 
 -- name: forget evidence
 DELETE FROM evidence WHERE slot < $1;

@@ -24,15 +24,7 @@ func (s *Store) Ordinals(ctx context.Context, regions []Region) (map[string]int,
 		if err := tx.exec("lock regions"); err != nil {
 			return err
 		}
-		stored := map[string]int{}
-		err := s.db.each(ctx, tx, "regions", nil, func(scan func(...any) error) error {
-			var name string
-			var ordinal int
-			var weight float64
-			err := scan(&name, &ordinal, &weight)
-			stored[name] = ordinal
-			return err
-		})
+		stored, err := storedOrdinals(ctx, s.db, tx)
 		if err != nil {
 			return err
 		}
@@ -57,11 +49,32 @@ func (s *Store) Ordinals(ctx context.Context, regions []Region) (map[string]int,
 	return out, nil
 }
 
+func storedOrdinals(ctx context.Context, db *database, on querier) (map[string]int, error) {
+	stored := map[string]int{}
+	err := db.each(ctx, on, "regions", nil, func(scan func(...any) error) error {
+		var name string
+		var ordinal int
+		var weight float64
+		err := scan(&name, &ordinal, &weight)
+		stored[name] = ordinal
+		return err
+	})
+	return stored, err
+}
+
 // ordinals is what was ever given to regions.
 type ordinals struct {
 	of    map[string]int
 	owner map[int]string
 	next  int // greater than any
+}
+
+func newOrdinals(stored map[string]int) *ordinals {
+	all := &ordinals{of: map[string]int{}, owner: map[int]string{}}
+	for name, ordinal := range stored {
+		all.give(ordinal, name)
+	}
+	return all
 }
 
 func (o *ordinals) give(ordinal int, name string) {
@@ -87,10 +100,7 @@ func (o *ordinals) claim(ordinal int, name string) error {
 
 // assign gives each region its ordinal, given what is stored. Those that ask for one come first.
 func assign(stored map[string]int, regions []Region) (map[string]int, error) {
-	all := ordinals{of: map[string]int{}, owner: map[int]string{}}
-	for name, ordinal := range stored {
-		all.give(ordinal, name)
-	}
+	all := newOrdinals(stored)
 	for _, r := range regions {
 		if r.Ordinal == nil {
 			continue

@@ -354,7 +354,7 @@ func (s *Store) readCatalogue(ctx context.Context, tx *sql.Tx) error {
 	if err != nil {
 		return err
 	}
-	epochs, err := s.readEpochs(ctx, tx)
+	epochs, err := readEpochs(ctx, s.db, tx)
 	if err != nil {
 		return err
 	}

@@ -79,24 +79,27 @@ func openDatabase(ctx context.Context, path string) (*database, error) {
 	return db, nil
 }
 
-// openDatabaseReadOnly opens the file so that nothing can change it. extra are pairs of URI parameters.
-func openDatabaseReadOnly(ctx context.Context, path string, extra ...string) (*database, error) {
+// openReadOnly opens the file so that nothing can change it, of whatever version it is. extra are pairs of URI
+// parameters.
+func openReadOnly(path string, extra ...string) (_ *database, err error) {
 	db := newSQLite()
-	var err error
 	if db.read, err = sql.Open("sqlite", dsn(path, readerPragmas, append(extra, "mode", "ro")...)); err != nil {
 		return nil, err
 	}
 	db.read.SetMaxOpenConns(readers)
+	return db, nil
+}
+
+// upToDate makes sure that a database that is not to be migrated need not be.
+func (db *database) upToDate(ctx context.Context) error {
 	v, err := db.version(ctx, db.read)
 	switch {
 	case err != nil:
+		return err
 	case v > db.newest():
-		err = fmt.Errorf("%w: got version %d, want at most %d: use the program that wrote it, or a newer one", ErrSchema, v, db.newest())
+		return fmt.Errorf("%w: got version %d, want at most %d: use the program that wrote it, or a newer one", ErrSchema, v, db.newest())
 	case v < db.newest():
-		err = fmt.Errorf("%w: got version %d, want %d: run `gaikei run` on it once, which brings it up to date", ErrSchema, v, db.newest())
+		return fmt.Errorf("%w: got version %d, want %d: run `gaikei run` on it once, which brings it up to date", ErrSchema, v, db.newest())
 	}
-	if err != nil {
-		return nil, errors.Join(err, db.close())
-	}
-	return db, nil
+	return nil
 }

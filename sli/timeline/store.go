@@ -104,9 +104,12 @@ func OpenReadOnly(ctx context.Context, dir string) (*Store, error) {
 		}
 		return nil, fmt.Errorf("read store: %w", err)
 	}
-	f, db, err := openAsFound(ctx, dir)
+	f, db, err := openAsFound(dir)
 	if err != nil {
 		return nil, fmt.Errorf("read store: %s: %w", path, err)
+	}
+	if err := db.upToDate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("read store: %s: %w", path, err), db.close(), f.unlock())
 	}
 	return load(ctx, Options{Dir: dir}.withDefaults(), db, f)
 }
@@ -165,7 +168,7 @@ func (s *Store) remember(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	epochs, err := s.readEpochs(ctx, s.db.read)
+	epochs, err := readEpochs(ctx, s.db, s.db.read)
 	if err != nil {
 		return err
 	}
@@ -180,9 +183,9 @@ func (s *Store) remember(ctx context.Context) error {
 }
 
 // readEpochs returns all that is announced, of every series in order.
-func (s *Store) readEpochs(ctx context.Context, on querier) (map[sli.Series][]epoch, error) {
+func readEpochs(ctx context.Context, db *database, on querier) (map[sli.Series][]epoch, error) {
 	epochs := map[sli.Series][]epoch{}
-	err := s.db.each(ctx, on, "all epochs", nil, func(scan func(...any) error) error {
+	err := db.each(ctx, on, "all epochs", nil, func(scan func(...any) error) error {
 		var x sli.Series
 		var e epoch
 		err := scan(&x.Check, &x.Region, &e.prober, &e.start, &e.announced, &e.grid.Interval, &e.grid.Offset,

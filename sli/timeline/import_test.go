@@ -1,0 +1,158 @@
+package timeline
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli"
+)
+
+func importInto(t tester, dir string, p place) Imported {
+	t.Helper()
+	o := p.Options
+	o.Now = func() time.Time { return noon }
+	done, err := Import(t.Context(), dir, o)
+	if err != nil {
+		t.Fatalf("import: %v", err)
+	}
+	return done
+}
+
+func TestImport(t *testing.T) {
+	source, p := t.TempDir(), place{Options{Database: cluster.Database(t)}}
+	s := openStore(t, source, &clock{noon})
+	setMaintenance(t, s, once("m", 0, 1, "shop"))
+	fillAll(t, s)
+	want, summaries := everythingSaid(t, s), asFromSlots(t, s, on(0, 0), on(4, 0))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	before := contents(t, source)
+	for _, what := range []string{"once", "twice"} {
+		done := importInto(t, source, p)
+		if d := cmp.Diff(Imported{Series: 4, Days: 12, Epochs: 4, Messages: 1}, done); d != "" {
+			t.Errorf("%s (-want +got):\n%s", what, d)
+		}
+		to := p.open(t, &clock{noon})
+		if d := cmp.Diff(want, everythingSaid(t, to)); d != "" {
+			t.Errorf("%s (-folder +database):\n%s", what, d)
+		}
+		if n := asFromSlots(t, to, on(0, 0), on(4, 0)); n != summaries || n == 0 {
+			t.Errorf("%s: got %d days from summaries, want %d", what, n, summaries)
+		}
+		foldAll(t, to)
+		if d := cmp.Diff(want, everythingSaid(t, to)); d != "" {
+			t.Errorf("%s and folded (-folder +database):\n%s", what, d)
+		}
+		if err := to.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff(before, contents(t, source)); d != "" {
+		t.Errorf("the folder before and after (-before +after):\n%s", d)
+	}
+	if _, err := Import(t.Context(), t.TempDir(), p.Options); err == nil {
+		t.Error("of an empty folder: got no error")
+	}
+}
+
+// Whatever a folder and a database that is in use know of the same slots, after an import the database knows all of it.
+func TestAnyImport(t *testing.T) {
+	base := t.TempDir()
+	p := place{Options{Database: cluster.Database(t)}}
+	n := 0
+	p.check(t, func(rt *rapid.T, room place) {
+		n++
+		source := place{Options{Dir: base}}.room(t, n)
+		from, to := source.open(t, &clock{noon}), room.open(t, &clock{noon})
+		defer func() { _ = errors.Join(from.Close(), to.Close()) }()
+		m := newModel()
+		e := follow("shop")
+		e.From, e.Under = midnight.Add(-2*time.Minute).UnixMilli(), time.Second
+		for i := range rapid.IntRange(1, 12).Draw(rt, "steps") {
+			s := rapid.SampledFrom([]*Store{from, to}).Draw(rt, "where")
+			switch rapid.SampledFrom([]string{"send", "send", "send", "fold", "import"}).Draw(rt, "step") {
+			case "send":
+				b := batchGen().Draw(rt, "batch")
+				b.Epochs = append(b.Epochs, e)
+				msg := message(rt, rapid.SampledFrom([]string{"p", "q"}).Draw(rt, "prober"), b)
+				msg.Received = noon.Add(time.Duration(i) * time.Second)
+				m.take(msg.Prober, msg.Received, &b)
+				ingest(t, s, msg)
+			case "fold":
+				foldAll(t, s)
+			case "import":
+				importInto(rt, source.Dir, room)
+			}
+		}
+		importInto(rt, source.Dir, room)
+		from1, to1 := midnight.Add(-2*time.Minute), midnight.Add(2*time.Minute)
+		catchUp(t, to)
+		compare(rt, to, m, from1, to1)
+		foldAll(t, to)
+		compare(rt, to, m, from1, to1)
+	})
+}
+
+func TestImportKeepsOrdinals(t *testing.T) {
+	for _, x := range []struct {
+		what   string
+		stored map[string]int
+		from   []Region
+		want   map[string]int
+		moved  []string
+	}{
+		{"into nothing", nil, []Region{explicit("a", 0), explicit("b", 7)}, map[string]int{"a": 0, "b": 7}, nil},
+		{"the same", map[string]int{"a": 0, "b": 7}, []Region{explicit("a", 0), explicit("b", 7)}, map[string]int{}, nil},
+		{"known as another", map[string]int{"a": 3}, []Region{explicit("a", 0)}, map[string]int{}, []string{"a"}},
+		{"taken", map[string]int{"x": 0, "y": 1}, []Region{explicit("a", 0), explicit("b", 2)}, map[string]int{"a": 3, "b": 2}, []string{"a"}},
+	} {
+		fresh, moved := adopt(x.stored, x.from)
+		got := map[string]int{}
+		for _, r := range fresh {
+			got[r.Name] = *r.Ordinal
+		}
+		if d := cmp.Diff(x.want, got); d != "" {
+			t.Errorf("%s (-want +got):\n%s", x.what, d)
+		}
+		if d := cmp.Diff(x.moved, moved); d != "" {
+			t.Errorf("%s, moved (-want +got):\n%s", x.what, d)
+		}
+	}
+}
+
+// Histograms of one day are added up only if no result can be in both.
+func TestImportedPhases(t *testing.T) {
+	source, p := t.TempDir(), place{Options{Database: cluster.Database(t)}}
+	from, to := openStore(t, source, &clock{noon}), p.store(t)
+	at := noon.Add(-time.Hour)
+	epoch := probe.Batch{Epochs: []probe.Epoch{follow("shop")}}
+	two := probe.Batch{Results: []probe.Result{withPhases("p", at), withPhases("p", at.Add(10*time.Second))}}
+	ingest(t, from, message(t, "p", epoch), message(t, "p", two))
+	foldAll(t, from)
+	if err := from.Close(); err != nil {
+		t.Fatal(err)
+	}
+	counted := func() uint64 {
+		t.Helper()
+		catchUp(t, to)
+		rs, err := to.Phases(t.Context(), sli.Query{Window: 2 * time.Hour})
+		if err != nil || len(rs) != 1 {
+			t.Fatalf("got %d reports, error %v", len(rs), err)
+		}
+		return uint64(rs[0].Phases[0].Count)
+	}
+	ingest(t, to, message(t, "q", probe.Batch{Results: []probe.Result{withPhases("q", at.Add(20*time.Second))}}))
+	foldAll(t, to)
+	for _, what := range []string{"once", "twice"} {
+		importInto(t, source, p)
+		if n := counted(); n != 3 {
+			t.Errorf("%s: got %d results in the histogram, want 3", what, n)
+		}
+	}
+}

@@ -70,6 +70,18 @@ func fillAll(t *testing.T, s *Store) {
 	if err := s.IngestEvidence(t.Context(), []Message{evidence(t, noon)}); err != nil {
 		t.Fatal(err)
 	}
+	plan := Plan{Region: "tokyo", Revision: 1, Manifest: []byte("m"), Chunks: map[string][]byte{"c": []byte("d")}}
+	if _, err := s.SetPlan(t.Context(), plan, []sli.Change{{Check: "shop", Region: "tokyo", Revision: 1, At: on(0, 0), What: "added"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"K1", "K2"} {
+		if err := s.AddCredential(t.Context(), Credential{Key: key, Region: "tokyo", Prober: "p", Created: noon}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.RevokeCredential(t.Context(), "K2", noon); err != nil {
+		t.Fatal(err)
+	}
 	maintain(t, s, on(1, 0), on(1, 3*time.Hour))
 	foldAll(t, s)
 	ingest(t, s, message(t, "q", probe.Batch{Results: []probe.Result{down("shop", on(0, 2*time.Hour)), up("zone", on(3, 0))}}))

@@ -125,6 +125,14 @@ UPDATE plan SET revision = $2, manifest = $3 WHERE region = $1 AND revision = $2
 INSERT INTO plan_chunk (region, name, revision, data) VALUES ($1, $2, $3, $4)
 ON CONFLICT (region, name) DO UPDATE SET revision = excluded.revision;
 
+-- name: all plan chunks
+SELECT name, revision, data FROM plan_chunk WHERE region = $1 ORDER BY name;
+
+-- name: raise plan
+INSERT INTO plan (region, revision, manifest) VALUES ($1, $2, $3) ON CONFLICT (region) DO UPDATE SET
+	revision = excluded.revision, manifest = excluded.manifest
+WHERE excluded.revision > plan.revision;
+
 -- name: plan chunk
 SELECT data FROM plan_chunk WHERE region = $1 AND name = $2;
 
@@ -146,6 +154,10 @@ SELECT key, region, prober, created, revoked FROM credential ORDER BY region, pr
 
 -- name: add credential
 INSERT INTO credential (key, region, prober, created, revoked) VALUES ($1, $2, $3, $4, 0);
+
+-- name: join credential
+INSERT INTO credential (key, region, prober, created, revoked) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (key) DO UPDATE SET revoked = excluded.revoked WHERE credential.revoked = 0;
 
 -- name: revoke credential
 UPDATE credential SET revoked = $2 WHERE key = $1 AND revoked = 0;

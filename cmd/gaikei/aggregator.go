@@ -42,6 +42,7 @@ func newAggregator(std streams) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", "gaikei.yaml", "configuration `file`")
 	f.StringVar(&o.data, "data", "gaikei-data", "`folder` for the far queue and the timelines")
+	f.StringVar(&o.database, "database", "", databaseUsage)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` of the page and the API")
 	f.StringVar(&o.accept, "accept", "127.0.0.1:4222", "`address` that probers connect to")
 	f.StringVar(&o.websocket, "accept-websocket", "", "`address` that probers connect to with wss://, where only HTTPS gets out (default: none)")
@@ -90,9 +91,9 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 	if err := o.folders(); err != nil {
 		return err
 	}
-	store, err := timeline.Open(ctx, timeline.Options{Dir: o.data, Retention: file.Retention, Logger: log})
+	store, err := o.openStore(ctx, timeline.Options{Retention: file.Retention, Logger: log})
 	if err != nil {
-		return unopened(err)
+		return err
 	}
 	defer store.Close()
 

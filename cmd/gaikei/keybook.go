@@ -33,10 +33,11 @@ func (o *whom) book(ctx context.Context, std streams) (keyBook, error) {
 	if r != nil {
 		return serverBook{r}, nil
 	}
-	if !exists(filepath.Join(o.data, "gaikei.db")) {
+	address := os.Getenv(databaseVariable)
+	if address == "" && !exists(filepath.Join(o.data, "gaikei.db")) {
 		return nil, unreachable(fmt.Errorf("%s is no data folder of an aggregator", o.data), "name the folder that 'gaikei aggregator --data' was given, or start it first")
 	}
-	store, err := timeline.Open(ctx, timeline.Options{Dir: o.data})
+	store, err := timeline.Open(ctx, timeline.Options{Dir: o.data, Database: address})
 	if err != nil {
 		return nil, unopened(err)
 	}

@@ -96,6 +96,7 @@ func newRoot(std streams) *cobra.Command {
 	})
 	root.AddCommand(
 		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newProbers(std), newToken(std),
+		newBackup(std), newRestore(std), newImport(std),
 	)
 	return root
 }

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "5"); err != nil {
 		panic(err)
 	}
-	testscript.Main(m, map[string]func(){"gaikei": main})
+	testscript.Main(databaseTests{m}, map[string]func(){"gaikei": main})
 }
 
 // asProgram is the environment variable that makes the test binary be gaikei.

@@ -26,6 +26,7 @@ import (
 type runOptions struct {
 	config     string   // path of the configuration
 	data       string   // folder of the queue and the timelines
+	database   string   // address of a PostgreSQL database for the timelines; empty: the variable's, or none
 	listen     string   // host:port of the page and the API
 	webConfig  string   // path of the web configuration: TLS and users; empty: none
 	tokens     string   // path of the bearer tokens; empty: none
@@ -57,6 +58,7 @@ func newRun(std streams) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", "gaikei.yaml", "configuration `file`")
 	f.StringVar(&o.data, "data", "gaikei-data", "`folder` for the queue and the timelines")
+	f.StringVar(&o.database, "database", "", databaseUsage)
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` of the page and the API")
 	f.StringArrayVar(&o.regions, "region", nil, "`region` to probe for, repeatable, or all; needed when there are several")
 	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
@@ -120,9 +122,9 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 		return err
 	}
 
-	store, err := timeline.Open(ctx, timeline.Options{Dir: o.data, Retention: file.Retention, Logger: log})
+	store, err := o.openStore(ctx, timeline.Options{Retention: file.Retention, Logger: log})
 	if err != nil {
-		return unopened(err)
+		return err
 	}
 	defer store.Close()
 	queue, err := relay.Open(ctx, relay.Options{Dir: filepath.Join(o.data, "queue"), Logger: log})

@@ -15,7 +15,7 @@ import (
 
 // Imported is what an import found in a folder.
 type Imported struct {
-	Series, Days, Epochs, Messages int
+	Series, Days, Epochs, Messages int      // Days are blocks of one series each, messages those of the journal
 	Moved                          []string // regions that got another ordinal, since theirs was taken: their slots move
 }
 

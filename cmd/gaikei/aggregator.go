@@ -54,6 +54,7 @@ func newAggregator(std streams) *cobra.Command {
 	f.IntVar(&o.maxRunning, "max-running", 1024, "the probers' --max-running, for telling whether the configuration fits")
 	f.StringVar(&o.webConfig, "web-config", "", "`file` with TLS and users for --listen, in the format of the Prometheus exporter toolkit")
 	f.StringVar(&o.tokens, "tokens", "", "`file` of bearer tokens, as 'gaikei token new' makes them")
+	f.StringVar(&o.ping, "ping", "", "`URL` to ask for every minute while all is well: a dead man's switch (default $"+pingVariable+")")
 	f.BoolVar(&o.insecure, "insecure", false, "let --listen be beyond loopback also without TLS or without authentication")
 	return cmd
 }
@@ -100,6 +101,9 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 	o.regions = []string{"all"}
 	c := newCentre(o.runOptions, store, nil, log)
 	c.door, c.planner.lead = door, planLead
+	if c.deadman, err = newDeadman(o.ping, c.well, log); err != nil {
+		return err
+	}
 	c.roster = &roster{store: store, presence: newPresence(time.Now()), planner: c.planner, log: log}
 	// Before anybody can connect: who is let in.
 	if err := c.roster.refresh(ctx); err != nil {
@@ -117,7 +121,7 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 	}
 
 	var s stages
-	s.add(ctx, store.Run, c.web(listeners), c.tellFaults)
+	s.add(ctx, store.Run, c.web(listeners), c.deadman.run, c.tellFaults)
 	s.add(ctx, c.take(hub, relay.Live), c.take(hub, relay.Late), c.takeEvidence(hub))
 	s.add(ctx, hub.Run, c.roster.run,
 		func(ctx context.Context) error { return hub.ServePlans(ctx, c.planner.answer) },

@@ -26,6 +26,7 @@ type centre struct {
 	station *station // nil: nothing is looked at in this process
 	roster  *roster  // nil: no probers of other processes connect
 	planner planner
+	deadman *deadman // nil: there is none
 	log     *slog.Logger
 	door    *door // who may come in
 	state   atomic.Pointer[state]

@@ -64,7 +64,7 @@ func TestReferenceNamesEveryMetric(t *testing.T) {
 checks:
   - {name: closed, interval: 1s, timeout: 500ms, tcp: {address: "127.0.0.4:1"}, expect: unreachable}
 `
-	p := start(t, writeFile(t, t.TempDir(), "gaikei.yaml", config), t.TempDir())
+	p := start(t, writeFile(t, t.TempDir(), "gaikei.yaml", config), t.TempDir(), "env", pingVariable+"=http://127.0.0.1:1/")
 	var text string
 	p.until("shows its first result", func() bool {
 		var code int

@@ -22,6 +22,9 @@ func (c *centre) gatherer(gate *web.Gate) prometheus.Gatherer {
 		web.NewCollector(c.store),
 		gate,
 	)
+	if c.deadman != nil {
+		reg.MustRegister(c.deadman)
+	}
 	if c.station != nil {
 		reg.MustRegister(newStationCollector(c.station))
 	}

@@ -30,6 +30,7 @@ type runOptions struct {
 	listen     string   // host:port of the page and the API
 	webConfig  string   // path of the web configuration: TLS and users; empty: none
 	tokens     string   // path of the bearer tokens; empty: none
+	ping       string   // URL of a dead man's switch; empty: the variable's, or none
 	secrets    string   // folder that file references are read from; empty: none
 	regions    []string // that this process probes for; empty: the only one
 	maxRunning int
@@ -64,6 +65,7 @@ func newRun(std streams) *cobra.Command {
 	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
 	f.IntVar(&o.maxRunning, "max-running", 1024, "attempts that may overlap an earlier one of the same check")
 	accessFlags(cmd, &o)
+	f.StringVar(&o.ping, "ping", "", "`URL` to ask for every minute while all is well: a dead man's switch (default $"+pingVariable+")")
 	f.BoolVar(&o.insecure, "insecure", false, "listen beyond loopback also without TLS or without authentication")
 	return cmd
 }
@@ -138,13 +140,16 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	}, queue, log)
 	c := newCentre(o, store, st, log)
 	c.door = door
+	if c.deadman, err = newDeadman(o.ping, c.well, log); err != nil {
+		return err
+	}
 	listeners, err := listen(ctx, o)
 	if err != nil {
 		return err
 	}
 
 	var s stages
-	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.tellFaults, c.web(listeners))
+	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.tellFaults, c.deadman.run, c.web(listeners))
 	s.add(ctx, st.forward)
 	s.add(ctx, func(ctx context.Context) error { return c.run(ctx, file, hangup) })
 	return s.wait(ctx)

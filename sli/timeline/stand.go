@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"context"
+	"time"
 
 	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/sli"
@@ -55,4 +56,19 @@ func (t *timeline) fresh(now int64) int64 {
 		return 0
 	}
 	return staleIntervals*cell + budget(t.epochs, now)
+}
+
+// NewestVerdict is the instant of the newest slot of any check that came in with a verdict; zero if none has since the
+// start.
+func (s *Store) NewestVerdict() time.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	newest := int64(0)
+	for _, t := range s.timelines {
+		newest = max(newest, t.newest.at)
+	}
+	if newest == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(newest).UTC()
 }

@@ -34,6 +34,9 @@ func testOutlook(t *testing.T, p place) {
 			t.Errorf("(-want +got):\n%s", d)
 		}
 	}
+	if got, want := s.NewestVerdict(), at(-1); !got.Equal(want) {
+		t.Errorf("newest verdict: got %v, want %v", got, want)
+	}
 	outlook(sli.Peninsula{Check: "shop", Bad: []string{"tokyo"}, Good: []string{"osaka"}})
 	foldAll(t, s)
 	outlook(sli.Peninsula{Check: "shop", Bad: []string{"tokyo"}, Good: []string{"osaka"}})

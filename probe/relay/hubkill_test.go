@@ -175,3 +175,38 @@ func TestHubServerStops(t *testing.T) {
 		t.Errorf("got %d lines about the fault, want one each time:\n%s", n, c.log)
 	}
 }
+
+// The disk of the far queue fills up and is freed: it is loud once, loses nothing, and works again by itself.
+func TestHubFullDisk(t *testing.T) {
+	disk := smallDisk(t, "24m")
+	c := openHub(t, HubOptions{Dir: filepath.Join(disk, "far"), MaxBytes: 8 << 20})
+	c.consume(t)
+	r := connect(t, c.enrol(t, "tokyo", "p"))
+	<-r.up.started
+	consumed := func() []int { return append(c.live.got(), c.late.got()...) }
+	r.put(t, 0, 50)
+	until(t, "results before", func() bool { return covers(consumed(), 0, 50) })
+	big := filepath.Join(disk, "big")
+	fill(t, big)
+	n := 50
+	until(t, "broken", func() bool {
+		r.put(t, n, n+10)
+		n += 10
+		pause(t.Context(), 20*time.Millisecond)
+		return c.Status().Broken
+	})
+	r.put(t, n, n+50)
+	if err := os.Remove(big); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "works again", func() bool { return !c.Status().Broken })
+	r.put(t, n+50, n+100)
+	until(t, "everything", func() bool { return covers(consumed(), 0, n+100) })
+	if got := c.log.count("is broken"); got != 1 {
+		t.Errorf("got %d lines about the fault, want 1:\n%s", got, c.log)
+	}
+	if err := r.stop(); err != nil {
+		t.Error(err)
+	}
+	c.end(t) // before its disk goes
+}

@@ -82,6 +82,8 @@ func (h *Hub) examine(p *peer, lane Lane, size int) Refusal {
 		most = evidenceMax
 	}
 	switch {
+	case h.isBroken():
+		return RefusedFailed // at once: what a broken queue is given it never answers
 	case size == 0:
 		return RefusedEmpty
 	case size > most:

@@ -102,6 +102,24 @@ func (a *Attempt) PhaseTime(p Phase) time.Duration {
 	return sum
 }
 
+// lastPhase returns when the last phase began, after the start: a failure is one of that phase.
+func (a *Attempt) lastPhase() time.Duration {
+	if len(a.Spans) == 0 {
+		return 0
+	}
+	return a.Spans[len(a.Spans)-1].At
+}
+
+// sent returns when the first packet to the target was sent: finding its address comes before that.
+func (a *Attempt) sent() time.Time {
+	for _, s := range a.Spans {
+		if s.Phase != PhaseResolve {
+			return a.Start.Add(s.At)
+		}
+	}
+	return a.Start
+}
+
 // Detail is the evidence of an attempt for people: bounded in size and free of secrets. Every text in it
 // comes from a hostile place; who shows it escapes it.
 type Detail struct {

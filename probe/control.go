@@ -139,7 +139,8 @@ func (c *Controls) saw(a *Attempt) {
 	t := trackOf(a.Family)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.seen[t].glimpse(sighting{at: a.Start, host: a.Host, addr: a.Addr.Addr(), took: time.Since(a.Start)}, c.quorums[t]+2)
+	at := a.sent()
+	c.seen[t].glimpse(sighting{at: at, host: a.Host, addr: a.Addr.Addr(), took: time.Since(at)}, c.quorums[t]+2)
 	if r := &c.rounds[t]; !r.blind.IsZero() {
 		c.sees(t, time.Now().Add(-within))
 	}

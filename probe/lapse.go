@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// A lapse is a failure of under a second that is nobody's word: one blip of our own may be all there was to it.
+// A lapse is a failure so brief, and nobody's word, that one blip of our own may be all there was to it.
 // Two in a row are more than one blip can do, if others were seen between them; so the next attempt of the check
 // asks what was seen after this one.
 type lapse struct {
@@ -14,15 +14,22 @@ type lapse struct {
 	target sighting // that cannot vouch for itself
 	text   string   // of the target: a check that has been given another one starts afresh
 	end    time.Time
-	first  time.Time // when the first lapse of the same run ended
 	until  time.Time // an attempt that ends later is not the next one any more
+	run    *run
 
 	seen time.Time // by when others had been seen after it, once it is judged; guarded by Controls.mu
 }
 
+// A run is lapses of a check, each after the one before.
+type run struct {
+	first time.Time // when its first lapse ended
+
+	seen time.Time // by when others had been seen after that; guarded by Controls.mu
+}
+
 // since is from when on sightings count for the next lapse. After the first of a run that is its end. Later, what
 // was seen in the second before (in which a round begins, while checks fail) has a lapse before it all the same.
-func (l *lapse) since() time.Time { return later(l.first, l.end.Add(-roundEvery-grace)) }
+func (l *lapse) since() time.Time { return later(l.run.first, l.end.Add(-roundEvery-grace)) }
 
 // lapses keeps the last attempt of each check, if it was a lapse. The zero value is empty. Its methods may be
 // called at the same time.
@@ -46,13 +53,13 @@ func (ls *lapses) follow(c *Check, l *lapse) *lapse {
 		return nil
 	}
 	l.text = c.Kind.Target().Text
-	l.first, l.until = l.end, l.end.Add(2*c.Interval+verdictLimit)
+	l.run, l.until = &run{first: l.end}, l.end.Add(2*c.Interval+verdictLimit)
 	switch {
 	case before == nil:
 	case before.track != l.track, before.text != l.text, before.until.Before(l.end):
 		before = nil
 	default:
-		l.first = before.first
+		l.run = before.run
 	}
 	ls.keep(c.ID, l)
 	return before
@@ -83,12 +90,15 @@ func (l *Looker) remember(c *Check, e Expectation, t *trial) {
 	t.before = l.lapses.follow(c, t.lapse)
 }
 
-// seenAfter returns by when others had been seen after a lapse; zero if they were not, and for nil. c.mu is held.
+// seenAfter returns by when others had been seen after a lapse, and for the resolver, which remembers, after the first
+// of its run; zero if they were not, and for nil. c.mu is held.
 func (c *Controls) seenAfter(l *lapse) time.Time {
-	if l == nil {
+	switch {
+	case l == nil:
 		return time.Time{}
-	}
-	if !l.seen.IsZero() {
+	case l.track.round() == trackResolver && !l.run.seen.IsZero():
+		return l.run.seen
+	case !l.seen.IsZero():
 		return l.seen
 	}
 	return c.seen[l.track].seenBy(l.since(), l.end.Add(within), l.target, c.quorums[l.track.round()])
@@ -103,4 +113,7 @@ func (c *Controls) judged(l *lapse) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	l.seen = c.seenAfter(l)
+	if l.run.seen.IsZero() {
+		l.run.seen = l.seen
+	}
 }

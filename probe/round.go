@@ -192,6 +192,9 @@ func (c *Controls) question(ctx context.Context, t track, k *control) {
 	if a.Lost > 0 {
 		return
 	}
+	if !a.Start.IsZero() {
+		at = a.sent()
+	}
 	s := sighting{at: at, host: a.Host, addr: a.Addr.Addr(), took: time.Since(at), control: true}
 	c.seen[t].note(s)
 	if records {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A sighting is the proof that a region's network was alive at an instant: an attempt on another host that
-// began then and succeeded without a loss.
+// A sighting is the proof that a region's network was alive at an instant: an attempt on another host that sent its first
+// packet then and succeeded without a loss.
 type sighting struct {
 	at   time.Time
 	host string     // configured name or address; for the resolver the registrable domain that was asked for
@@ -21,8 +21,7 @@ func (s sighting) same(o sighting) bool {
 	return s.host == o.host || s.addr.IsValid() && s.addr == o.addr
 }
 
-// over is the instant at which the attempt had succeeded. It may have begun by finding an address, without a packet
-// to the host, so only by now is it certain that the network was alive since at.
+// over is the instant at which the attempt had succeeded. A resolver may have found its answer only just before.
 func (s sighting) over() time.Time { return s.at.Add(s.took) }
 
 // distinct counts hosts, taking two for one if they share a name or an address, up to a limit.

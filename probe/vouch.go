@@ -8,6 +8,14 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
+// ShortSilence is the time in which one blip of our own can be all there is to silence: of what was lost at its beginning
+// and sent again after a second, the answer may come no sooner. A check whose timeout is shorter is seldom believed the
+// first time that nothing comes back.
+const ShortSilence = roundAfter + half
+
+// ShortLookup is the same for finding an address: within it a resolver asks again, at a pace of its own.
+const ShortLookup = 2 * time.Second
+
 // The times of vouching.
 const (
 	roundAfter   = time.Second            // how long an attempt waits before the first round of controls
@@ -17,6 +25,7 @@ const (
 	atOnce       = 50 * time.Millisecond  // how soon after a failure a round must begin to speak for its instant
 	within       = 2 * time.Second        // how far from an instant a sighting still speaks for it
 	half         = 500 * time.Millisecond // the shortest blip of our own that a loss must not be taken for
+	remembered   = 6 * time.Minute        // how long a resolver may try and then remember that it failed: see claim.addRow
 	verdictLimit = 10 * time.Second       // the longest wait for a verdict
 )
 
@@ -25,23 +34,19 @@ type claim struct {
 	track  track
 	target sighting // the host that cannot vouch for itself
 	ways   [][]stretch
-	lapse  bool // one blip may be all there was to it, and another such failure in a row would say more
+	lapse  bool // so brief, and nobody's word, that one blip may be all there was to it; another in a row says more
 }
 
 // claimOf says what must have been seen of the network for an attempt that ran from s to e. If the check's attempt
-// before was a lapse, before is by when others had been seen after it; otherwise, and if they were not, zero.
+// before was a lapse, before is by when others had been seen after it, or in a run of failures to resolve after the
+// first; otherwise, and if they were not, zero.
 //
-// The question is always whether one blip of our own could have made what was seen. Silence of over a second
-// takes a blip that swallowed the first packet and its repetition a second later; so it is enough that a
-// quorum was seen between the two, within roundAfter (and grace) of s, and against blips that begin later, that
-// it was seen in every two seconds from s to two seconds after e. A word from afar (a refusal, a reset,
-// NXDOMAIN) is not made by a blip; it needs a quorum within two seconds after e. A failure at once that
-// a dead interface makes too ("network unreachable") needs a round that begins at once after e, and none
-// before it that was blind, for a little later a blip may be over; or, where other checks look often enough,
-// the same as a loss. And where the attempt before failed as briefly, and others were seen after that and before s,
-// one blip cannot have made both; then a quorum within two seconds after e is enough, with no round before it that
-// was blind. Only a resolver may be waiting for an answer, or remember one, from the time of a blip, so what does
-// not resolve is no lapse.
+// The question is always whether one blip of our own could have made what was seen. A failure is one of the attempt's last
+// phase, so it runs from there. Silence of ShortSilence and more takes a blip that swallowed the first packet and its repetition
+// a second later; so it is enough that a quorum was seen between the two, within roundAfter (and grace) of s,
+// and against blips that begin later, that it was seen in every two seconds from s to two seconds after e. The same
+// is asked of what a gateway or a resolver tells after a second. A word from afar (a refusal, a reset,
+// NXDOMAIN) is not made by a blip; it needs a quorum within two seconds after e. What is briefer is a lapse.
 //
 // A success that took over a second must have been seen throughout, as silence must, but for what comes after
 // its end. A success that lost a packet stands if a quorum was seen in every half second from half a second
@@ -49,7 +54,8 @@ type claim struct {
 // target's. So must a failure at the deadline be seen whose time a loss had used up before.
 //
 // What no claim can know: that an answer was lost on its way to us, and repeated, in a blip that falls between
-// two rounds, or within the first second.
+// two rounds, or within the first second; that a dead interface was back within atOnce of telling; that a resolver
+// remembers a blip in which no round was.
 func claimOf(a *Attempt, s, e, before time.Time) claim {
 	c := claim{track: trackOf(a.Family), target: sighting{host: a.Host, addr: a.Addr.Addr()}}
 	if a.Reason.Class() == ClassResolve {
@@ -58,35 +64,93 @@ func claimOf(a *Attempt, s, e, before time.Time) claim {
 			c.track = trackRecords
 		}
 	}
-	first := window(s, roundAfter+grace)
-	throughout := func(to time.Time) stretch {
-		return stretch{from: s, to: later(to, s.Add(within)), piece: within}
-	}
-	dense := func(to time.Time) []stretch {
-		return []stretch{{from: s.Add(-half), to: to, piece: half}}
-	}
+	failing := s.Add(a.lastPhase())
 	switch d := a.doubt(); {
 	case d == doubtLost:
-		c.ways = [][]stretch{dense(e)}
+		c.ways = [][]stretch{{dense(s, e)}}
 	case d == doubtWaited:
-		c.ways = [][]stretch{{first, throughout(e)}}
+		c.ways = [][]stretch{{first(s), throughout(s, e)}}
 	case a.delayed():
-		c.ways = [][]stretch{append(dense(e), first, throughout(e.Add(within)))}
-	case e.Sub(s) >= roundAfter:
-		c.ways = [][]stretch{{first, throughout(e.Add(within))}}
+		c.ways = [][]stretch{{dense(s, e), first(s), throughout(s, e.Add(within))}}
+	case e.Sub(failing) >= a.Reason.long():
+		c.ways = [][]stretch{{first(failing), throughout(failing, e.Add(within))}}
 	case a.Reason.fromAfar():
 		c.ways = [][]stretch{{window(e, within)}}
 	default:
-		now := window(e, atOnce)
-		now.controls, now.clear = true, s.Add(-roundEvery-grace)
-		c.ways, c.lapse = [][]stretch{{now}, dense(e.Add(half))}, c.track.round() != trackResolver
-		if c.lapse && !before.IsZero() && !before.After(s) {
-			again := window(e, within)
-			again.clear = now.clear
-			c.ways = append(c.ways, []stretch{again})
-		}
+		c.lapse = true
+		c.ways = lapseWays(c.track, a.Reason, failing, e)
+		c.addRow(failing, e, before)
 	}
 	return c
+}
+
+// lapseWays are those in which a lapse is believed by itself. One is that a quorum was seen as densely as for a loss,
+// to half a second after its end. Another is for what is told at once, as by a dead interface ("network unreachable"):
+// a round that begins at once after e, and none before it that was blind, for a little later a blip may be over.
+// Silence tells of the instant at which it began, so a round at its end comes too late. A resolver's SERVFAIL is told,
+// and not for want of an answer, for which resolvers wait longer; but they remember it, so no round of theirs may have
+// been blind for as long.
+func lapseWays(t track, r Reason, s, e time.Time) [][]stretch {
+	now := window(e, atOnce)
+	now.controls, now.clear = true, s.Add(-roundEvery-grace)
+	switch {
+	case t == trackResolver && r.silence():
+		return nil
+	case t == trackResolver:
+		now.clear = s.Add(-remembered)
+		return [][]stretch{{now}}
+	case r.silence() || e.Sub(s) >= atOnce:
+		return [][]stretch{{dense(s, e.Add(half))}}
+	}
+	return [][]stretch{{now}, {dense(s, e.Add(half))}}
+}
+
+// addRow adds the way of a lapse after another. Where others were seen after that and before s, one blip cannot have made
+// both; then a quorum within two seconds after e is enough, with no round before it that was blind. A resolver may be
+// waiting for an answer, or remember that there was none, from the time of a blip, so what does not resolve must
+// have begun later by as long as that can be: it may remember for five minutes (RFC 2308, section 7; RFC 9520,
+// section 3.2), and the last minute is more than any tries.
+func (c *claim) addRow(s, e, before time.Time) {
+	if c.track == trackResolver && !before.IsZero() {
+		before = before.Add(remembered)
+	}
+	if before.IsZero() || before.After(s) {
+		return
+	}
+	again := window(e, within)
+	again.clear = s.Add(-roundEvery - grace)
+	c.ways = append(c.ways, []stretch{again})
+}
+
+// first is the stretch between a packet at s and its repetition.
+func first(s time.Time) stretch { return window(s, roundAfter+grace) }
+
+// throughout asks for a quorum in every two seconds.
+func throughout(s, to time.Time) stretch {
+	return stretch{from: s, to: later(to, s.Add(within)), piece: within}
+}
+
+// dense asks for a quorum in every half second, from half a second before s.
+func dense(s, to time.Time) stretch { return stretch{from: s.Add(-half), to: to, piece: half} }
+
+// long is how long a failure must have taken for a blip to have swallowed more than one packet.
+func (r Reason) long() time.Duration {
+	switch {
+	case r == DNSTimeout:
+		return ShortLookup
+	case r.silence():
+		return ShortSilence
+	}
+	return roundAfter
+}
+
+// silence reports whether a failure is that a time passed, and nothing was told.
+func (r Reason) silence() bool {
+	switch r {
+	case Timeout, ResponseTimeout, TooSlow, DNSTimeout:
+		return true
+	}
+	return false
 }
 
 // fromAfar reports whether a failure that needs a voucher is somebody's word, which a dead network of ours
@@ -169,7 +233,7 @@ func (c *Controls) ask(t *trial) (bool, <-chan struct{}) {
 	r := &c.rounds[claim.track.round()]
 	end := claim.end()
 	switch {
-	case r.running > 0 && !r.last.After(end), time.Now().Before(end), t.lapse != nil && r.last.Before(t.end):
+	case r.running > 0 && (t.lapse != nil || !r.last.After(end)), time.Now().Before(end), t.lapse != nil && r.last.Before(t.end):
 		return false, r.ended
 	}
 	return false, nil

@@ -104,8 +104,11 @@ func TestRegistrable(t *testing.T) {
 // TestClaims says for each way of failing or succeeding which sightings are enough. Times are in ms since the
 // attempt began; every sighting is by a host of its own, and the quorum is one.
 func TestClaims(t *testing.T) {
+	const ms = time.Millisecond
 	silent := Attempt{Reason: Timeout}
 	route := Attempt{Reason: NetworkUnreachable}
+	routeAfterName := Attempt{Reason: NetworkUnreachable, Spans: []Span{{Phase: PhaseResolve, For: 300 * ms}, {Phase: PhaseConnect, At: 300 * ms, For: ms}}}
+	silentAfterName := Attempt{Reason: Timeout, Spans: []Span{{Phase: PhaseResolve, For: 1100 * ms}, {Phase: PhaseConnect, At: 1100 * ms, For: 900 * ms}}}
 	refused := Attempt{Reason: Refused}
 	hung := Attempt{Reason: ResponseTimeout}
 	late := Attempt{Reason: ResponseTimeout, Lost: 1}
@@ -145,7 +148,17 @@ func TestClaims(t *testing.T) {
 		{"refused, seen within two seconds", refused, 1, []int{1900}, nil, nil, true},
 		{"refused, seen only before", refused, 100, []int{50}, nil, nil, false},
 		{"refused, blind after it", refused, 1, []int{1900}, nil, []int{500}, false},
-		{"silence for half a second, seen at once after", silent, 500, []int{501}, nil, nil, true},
+		{"no route, told after a while", route, 50, []int{51}, nil, nil, false},
+		{"no route, told after a while among busy checks", route, 50, nil, []int{-300, 100, 500}, nil, true},
+		{"no route, told at once after a name was found", routeAfterName, 301, []int{302}, nil, nil, true},
+		{"no route, told after a second", route, 1000, []int{1000, 2000}, nil, nil, true},
+		{"silence for half a second, seen at once after", silent, 500, []int{501}, nil, nil, false},
+		{"silence for half a second, seen as it began and at once after", silent, 500, []int{0, 501}, nil, nil, false},
+		{"silence for half a second among busy checks", silent, 500, nil, []int{-100, 300, 700, 1000}, nil, true},
+		{"silence for a moment, seen at once after", silent, 10, []int{11}, nil, nil, false},
+		{"silence until just before the answer to a second SYN may come", silent, 1499, []int{1000, 2000}, nil, nil, false},
+		{"silence until then", silent, 1500, []int{1000, 2000}, nil, nil, true},
+		{"silence for less than that after a name was found", silentAfterName, 2000, []int{1000, 2000, 3000}, nil, nil, false},
 		{"hung after accepting", hung, 2000, []int{1000, 2000}, nil, nil, true},
 		{"hung after a loss that was made good", late, 2000, []int{1000, 2000}, nil, nil, false},
 		{"the same, among busy checks", late, 2000, []int{1000, 2000}, []int{-200, 100, 400, 700, 1300, 1600, 1900}, nil, true},
@@ -220,12 +233,16 @@ func TestClaimsAfterALapse(t *testing.T) {
 		{"no route", route, 1, first, []int{1900}, nil, true, true},
 		{"a silent datagram", Attempt{Reason: ResponseTimeout, Datagram: true}, 500, first, []int{1900}, nil, true, true},
 		{"a body that stops", Attempt{Reason: TooSlow}, 500, first, []int{1900}, nil, true, true},
-		{"silence of a second", silent, 1000, first, []int{2900}, nil, false, false},
+		{"silence of a second", silent, 1000, first, []int{2900}, nil, true, true},
+		{"silence of two", silent, 2000, first, []int{3900}, nil, false, false},
 		{"a loss that was made good", Attempt{Reason: ResponseTimeout, Lost: 1}, 500, first, []int{1900}, nil, false, false},
 		{"a success after a loss", Attempt{Lost: 1}, 500, first, []int{1900}, nil, false, false},
 		{"a refusal is believed anyhow", Attempt{Reason: Refused}, 500, never, []int{1900}, nil, false, true},
-		{"a name that does not resolve in time", Attempt{Reason: DNSTimeout}, 500, first, []int{1900}, nil, false, false},
-		{"a resolver's SERVFAIL", Attempt{Reason: DNSServfail}, 500, first, []int{1900}, nil, false, false},
+		{"a name that does not resolve in time", Attempt{Reason: DNSTimeout}, 500, first, []int{1900}, nil, true, false},
+		{"the same, as a resolver may just remember", Attempt{Reason: DNSTimeout}, 500, []int{-359999}, []int{1900}, nil, true, false},
+		{"the same, as none remembers any more", Attempt{Reason: DNSTimeout}, 500, []int{-360000}, []int{1900}, nil, true, true},
+		{"a resolver's SERVFAIL", Attempt{Reason: DNSServfail}, 500, first, []int{1900}, nil, true, false},
+		{"the same, as no resolver remembers any more", Attempt{Reason: DNSServfail}, 500, []int{-360000}, []int{1900}, nil, true, true},
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {

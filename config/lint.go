@@ -101,6 +101,9 @@ func (l *linter) check(c *probe.Check, path string) {
 		l.warn(l.here(path+".timeout", path), c.Name+": timeout and interval are both "+FormatDuration(c.Interval)+", so a slow answer delays the next slot until it is missed",
 			"shorten the timeout, or lengthen the interval")
 	}
+	if !l.f.Controls.None {
+		l.brief(c, l.here(path+".timeout", path))
+	}
 	if budget > longBudget {
 		l.warn(l.here(path+".timeout", path), c.Name+": a slot can take "+FormatDuration(budget)+", and all figures wait for the slowest check", "shorten the timeout, or retry less")
 	}
@@ -111,6 +114,19 @@ func (l *linter) check(c *probe.Check, path string) {
 	l.encoder.node(reflect.ValueOf(c.Kind).Elem(), "")
 	if l.encoder.plain {
 		l.warn(path+"."+kindOf(c.Kind), c.Name+": a credential is written out in the file", `keep it at the probers: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"}`)
+	}
+}
+
+// brief looks at a timeout in which a blip of a prober's own network can be all there is to a failure.
+func (l *linter) brief(c *probe.Check, path string) {
+	silence, lookup := FormatDuration(probe.ShortSilence), FormatDuration(probe.ShortLookup)
+	if c.Timeout < probe.ShortSilence {
+		l.warn(path, c.Name+": a timeout under "+silence+" cannot tell an outage from a blip of the prober's own network at once, so at least the first slot of one stays inconclusive",
+			"use "+silence+" or more")
+	}
+	if c.Timeout < probe.ShortLookup && c.Kind.Target().Name {
+		l.warn(path, c.Name+": a timeout under "+lookup+" cannot tell a name that is not found in time from a blip of the prober's own network, so dns_timeout stays inconclusive for minutes",
+			"use "+lookup+" or more")
 	}
 }
 

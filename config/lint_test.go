@@ -55,6 +55,19 @@ func TestLint(t *testing.T) {
 		{"timeout as long as the interval", with("timeout: 5s", "timeout: 30s"), []string{
 			"x:4:39: checks[0].timeout: x: timeout and interval are both 30s, so a slow answer delays the next slot until it is missed (shorten the timeout, or lengthen the interval)",
 		}},
+		{"a timeout that a blip can fill", with("timeout: 5s", "timeout: 1499ms"), []string{
+			"x:4:39: checks[0].timeout: x: a timeout under 1s500ms cannot tell an outage from a blip of the prober's own network at once, so at least the first slot of one stays inconclusive (use 1s500ms or more)",
+		}},
+		{"one that a blip cannot fill", with("timeout: 5s", "timeout: 1500ms"), nil},
+		{"one that a blip can fill, with a name", strings.NewReplacer(
+			"{preset: root-dns}", `{targets: [{http: {url: "https://www.example.org/"}}]}`,
+			"timeout: 5s", "timeout: 1999ms", "192.0.2.1:80", "www.example.com:80",
+		).Replace(calmFile), []string{
+			"x:4:39: checks[0].timeout: x: a timeout under 2s cannot tell a name that is not found in time from a blip of the prober's own network, so dns_timeout stays inconclusive for minutes (use 2s or more)",
+		}},
+		{"one for which nobody vouches anyhow", strings.NewReplacer("timeout: 5s", "timeout: 500ms", "{preset: root-dns}", "none").Replace(calmFile), []string{
+			"x:2:11: controls: without controls every fault of a prober's own network is booked to the targets, as unvouched (controls: {preset: root-dns})",
+		}},
 		{"a long wait", with("interval: 30s, timeout: 5s", "interval: 30m, timeout: 6m"), []string{
 			"x:4:39: checks[0].timeout: x: a slot can take 6m, and all figures wait for the slowest check (shorten the timeout, or retry less)",
 		}},

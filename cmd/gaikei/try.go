@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -99,18 +100,36 @@ func try(ctx context.Context, o tryOptions, what string, std streams) error {
 	}
 	world := &probe.World{Secret: secretsIn(o.secrets), UserAgent: userAgent(), Verbose: true}
 	t.controls.World = world
-	looker := probe.NewLooker(world, probe.NewControls(t.controls), t.region)
+	controls := probe.NewControls(t.controls)
+	looker := probe.NewLooker(world, controls, t.region)
 	result, evidence := looker.Look(ctx, t.check, time.Now().UnixMilli())
 	if err := showTrial(std.out, o.output, evidence); err != nil {
 		return err
 	}
 	if result.Reason == probe.NoVouch {
-		fmt.Fprintf(std.err, "gaikei: hint: no control of %s answered either, so the failure may be this machine's own\n", o.config)
+		fmt.Fprintf(std.err, "gaikei: hint: %s\n", unvouched(o.config, controls.Status(), evidence))
 	}
 	if result.Outcome != probe.Up && result.Outcome != probe.ExpectedUnreachable {
 		return errNegative
 	}
 	return nil
+}
+
+// unvouched says why what was seen may be this machine's own, and what would tell.
+func unvouched(file string, s probe.ControlsStatus, e *probe.Evidence) string {
+	if slices.ContainsFunc(s.Sights, func(s probe.SightStatus) bool { return !s.BlindSince.IsZero() }) {
+		return "no control of " + file + " answered either, so the failure may be this machine's own"
+	}
+	long := probe.ShortSilence
+	if e.Suspected == probe.DNSTimeout.String() {
+		long = probe.ShortLookup
+	}
+	last := len(e.Spans) - 1
+	if e.Suspected == "" || last < 0 || e.Spans[last].For >= long {
+		return "the controls of " + file + " were not seen at every instant that matters, so what was seen may be this machine's own"
+	}
+	return fmt.Sprintf("the controls of %s answered afterwards, but what took under %s can be a blip of this machine's network that was over by then: "+
+		"look again, and at silence with a timeout of %s or more; 'gaikei run' believes a failure after another", file, config.FormatDuration(long), config.FormatDuration(long))
 }
 
 // A trial is a check and what is needed to judge it.

@@ -128,3 +128,25 @@ checks:
 		t.Errorf("exit code %d, want 1, inconclusive and a hint about controls:\n%s%s", code, out, errs)
 	}
 }
+
+// TestTryBriefly: after silence so short that a blip may be over, the person is told so, and not that no control answered.
+func TestTryBriefly(t *testing.T) {
+	silent, err := net.Listen("tcp4", "127.0.0.4:0") // the system accepts, nobody answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	path := writeFile(t, t.TempDir(), "gaikei.yaml", "regions: {here: {}}\n"+twoControls(t)+`
+checks:
+  - {name: brief, timeout: 300ms, http: {url: "http://`+silent.Addr().String()+`/"}}
+  - {name: patient, timeout: 2s, http: {url: "http://`+silent.Addr().String()+`/"}}
+`)
+	code, out, errs := gaikei(t, "try", "-c", path, "brief")
+	if code != exitNegative || !strings.Contains(out, "would have been: response_timeout") || !strings.Contains(errs, "answered afterwards") || !strings.Contains(errs, "a timeout of 1s500ms or more") {
+		t.Errorf("exit code %d, want 1, inconclusive, and what timeout would tell:\n%s%s", code, out, errs)
+	}
+	code, out, errs = gaikei(t, "try", "-c", path, "patient")
+	if code != exitNegative || !strings.Contains(out, "down (response_timeout)") || errs != "" {
+		t.Errorf("exit code %d, want 1, down and no hint:\n%s%s", code, out, errs)
+	}
+}

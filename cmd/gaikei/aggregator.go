@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -144,10 +145,13 @@ func (o *aggregatorOptions) openHub(ctx context.Context, r *roster, log *slog.Lo
 		Names: o.names, CertFile: o.certFile, KeyFile: o.keyFile, CAFile: o.caFile,
 		Admit: r.admits, Elsewhere: elsewhere, Logger: log,
 	})
-	if err != nil {
-		return nil, unopened(err)
+	switch {
+	case err == nil:
+		return hub, nil
+	case strings.Contains(err.Error(), "address already in use"): // of the server there is only a text
+		return nil, unreachable(err, "choose another address with --accept or --accept-websocket")
 	}
-	return hub, nil
+	return nil, unopened(err)
 }
 
 // take returns the stage that takes a lane's results into the store until its context ends.

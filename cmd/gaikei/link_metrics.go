@@ -59,6 +59,7 @@ type hubCollector struct {
 	waiting, bytes, age, broken, reopened        *prometheus.Desc
 	connections, taken, refused, strangers       *prometheus.Desc
 	seen, revision, offset, pending, proberFault *prometheus.Desc
+	certificate                                  *prometheus.Desc
 }
 
 func newHubCollector(h *relay.Hub, p *presence) *hubCollector {
@@ -76,6 +77,7 @@ func newHubCollector(h *relay.Hub, p *presence) *hubCollector {
 		taken:       desc("prober_messages_total", "Messages taken from a prober since the start.", "region", "prober"),
 		refused:     desc("prober_refused_total", "What was not taken from a prober, by reason.", "region", "prober", "reason"),
 		strangers:   desc("refused_connections_total", "Connections of those who did not prove who they are, by reason.", "reason"),
+		certificate: desc("transport_certificate_expiry_timestamp_seconds", "When the certificate that probers are shown, or the CA that made it, ends; not there without TLS."),
 		seen:        desc("prober_last_heartbeat_timestamp_seconds", "When a prober's last heartbeat came; 0 for never.", "region", "prober"),
 		revision:    desc("prober_plan_revision", "Revision of the plan that a prober follows; 0 for none.", "region", "prober"),
 		offset:      desc("prober_clock_offset_seconds", "How far a prober's clock is ahead of the aggregator's.", "region", "prober"),
@@ -88,7 +90,7 @@ func newHubCollector(h *relay.Hub, p *presence) *hubCollector {
 func (c *hubCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		c.waiting, c.bytes, c.age, c.broken, c.reopened, c.connections, c.taken, c.refused, c.strangers,
-		c.seen, c.revision, c.offset, c.pending, c.proberFault,
+		c.seen, c.revision, c.offset, c.pending, c.proberFault, c.certificate,
 	} {
 		ch <- d
 	}
@@ -109,6 +111,9 @@ func (c *hubCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(c.waiting, float64(l.Messages), string(l.Lane))
 		gauge(c.bytes, float64(l.Bytes), string(l.Lane))
 		gauge(c.age, l.Oldest.Seconds(), string(l.Lane))
+	}
+	if end := firstEnd(s.CertificateEnds, s.CAEnds); !end.IsZero() {
+		gauge(c.certificate, float64(end.Unix()))
 	}
 	for reason, n := range s.Refused {
 		count(c.strangers, n, string(reason))
@@ -133,6 +138,14 @@ func (c *hubCollector) Collect(ch chan<- prometheus.Metric) {
 			gauge(c.offset, *p.Beat.ClockOffset, p.Region, p.Prober)
 		}
 	}
+}
+
+// firstEnd is the earlier of two instants, of which zero is none.
+func firstEnd(a, b time.Time) time.Time {
+	if b.IsZero() || !a.IsZero() && a.Before(b) {
+		return a
+	}
+	return b
 }
 
 func oneIf(b bool) float64 {

@@ -204,6 +204,9 @@ func TestBlipsFound(t *testing.T) {
 	for name, sc := range map[string]scene{
 		"a blip from the first SYN to the second, others see right after": {kind: "tcp", timeout: 2 * time.Second, lasts: 1001 * ms, busy: true},
 		"an interface comes back a moment after the failure":              {kind: "down", timeout: 2 * time.Second, begins: -3820 * ms, lasts: 4000 * ms, busy: true},
+		"over before a short time-out is":                                 {kind: "tcp", timeout: 600 * ms, begins: -100 * ms, lasts: 500 * ms},
+		"the same, of a query":                                            {kind: "udp", timeout: 900 * ms, begins: -100 * ms, lasts: 500 * ms},
+		"the time is up as the SYN is sent again":                         {kind: "tcp", timeout: time.Second, lasts: 500 * ms},
 		"a lost SYN uses up the time of a slow answer":                    {kind: "tcp", think: 1500 * ms, timeout: 2 * time.Second, lasts: 500 * ms},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -109,7 +109,7 @@ func TestClaims(t *testing.T) {
 	route := Attempt{Reason: NetworkUnreachable}
 	routeAfterName := Attempt{Reason: NetworkUnreachable, Spans: []Span{{Phase: PhaseResolve, For: 300 * ms}, {Phase: PhaseConnect, At: 300 * ms, For: ms}}}
 	silentAfterName := Attempt{Reason: Timeout, Spans: []Span{{Phase: PhaseResolve, For: 1100 * ms}, {Phase: PhaseConnect, At: 1100 * ms, For: 900 * ms}}}
-	refused := Attempt{Reason: Refused}
+	refused, lookup, servfail := Attempt{Reason: Refused}, Attempt{Reason: DNSTimeout}, Attempt{Reason: DNSServfail}
 	hung := Attempt{Reason: ResponseTimeout}
 	late := Attempt{Reason: ResponseTimeout, Lost: 1}
 	stuck := Attempt{Reason: ResponseTimeout, Lost: 1, Pending: true}
@@ -159,6 +159,12 @@ func TestClaims(t *testing.T) {
 		{"silence until just before the answer to a second SYN may come", silent, 1499, []int{1000, 2000}, nil, nil, false},
 		{"silence until then", silent, 1500, []int{1000, 2000}, nil, nil, true},
 		{"silence for less than that after a name was found", silentAfterName, 2000, []int{1000, 2000, 3000}, nil, nil, false},
+		{"a name that is not found in under two seconds", lookup, 1999, []int{1000, 1999, 2999}, nil, nil, false},
+		{"a name that is not found in two", lookup, 2000, []int{1000, 2000, 3000}, nil, nil, true},
+		{"SERVFAIL, seen at once", servfail, 300, []int{301}, nil, nil, true},
+		{"SERVFAIL, seen a little later", servfail, 300, []int{400}, nil, nil, false},
+		{"SERVFAIL, seen at once but blind minutes before", servfail, 300, []int{301}, nil, []int{-359000}, false},
+		{"SERVFAIL, seen at once and blind long before", servfail, 300, []int{301}, nil, []int{-361000}, true},
 		{"hung after accepting", hung, 2000, []int{1000, 2000}, nil, nil, true},
 		{"hung after a loss that was made good", late, 2000, []int{1000, 2000}, nil, nil, false},
 		{"the same, among busy checks", late, 2000, []int{1000, 2000}, []int{-200, 100, 400, 700, 1300, 1600, 1900}, nil, true},

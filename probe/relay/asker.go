@@ -20,6 +20,7 @@ type RefusedError struct {
 	Reason Refusal
 }
 
+// Error implements error.
 func (e *RefusedError) Error() string { return "the centre refused: " + string(e.Reason) }
 
 // An asker sends messages in the order of its calls, and waits for the answers to many of them at once.

@@ -127,3 +127,40 @@ func TestSeedDoesNotShow(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseCredentials(f *testing.F) {
+	c, err := NewCredentials("tokyo", "p", []string{"tls://c.example.com:4222"}, nil)
+	if err != nil {
+		f.Fatal(err)
+	}
+	text, err := c.Text()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte(credentialsTitle + "\nregion: x\n-----BEGIN CERTIFICATE-----\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		c, err := ParseCredentials(text)
+		if err != nil {
+			return
+		}
+		// What can be read can be written, and is the same then.
+		again, err := c.Text()
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, err := ParseCredentials(again)
+		if err != nil || d.String() != c.String() {
+			t.Errorf("got %v, %v, want %v", d, err, c)
+		}
+	})
+}
+
+func FuzzSubject(f *testing.F) {
+	f.Add("gaikei.result.eu_west.p-1.live")
+	f.Fuzz(func(t *testing.T, subject string) {
+		if id, lane, err := fromLaneSubject(subject); err == nil && laneSubject(id, lane) != subject {
+			t.Errorf("subject %q is of %v on %s, whose subject is %q", subject, id, lane, laneSubject(id, lane))
+		}
+	})
+}

@@ -33,6 +33,7 @@ type gate struct {
 	mu      sync.Mutex
 	ready   chan struct{}  // closed while there is a server
 	server  *server.Server // nil until it is ready
+	self    uint64         // the centre's own connection
 	conns   map[uint64]connection
 	banned  map[Identity]time.Time // until when
 	refused map[Refusal]int64      // of those who did not prove who they are
@@ -110,6 +111,7 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 		account, err := g.server.LookupAccount(centreAccount)
 		if err == nil {
 			c.RegisterUser(&server.User{Account: account})
+			g.self = c.GetID()
 		}
 		return err == nil
 	}

@@ -32,7 +32,7 @@ const (
 )
 
 func (h *Hub) blueprint(o *server.Options) blueprint {
-	b := blueprint{log: h.keeper.server, options: o, streams: h.streams(), reader: farReader}
+	b := blueprint{log: h.keeper.server, options: o, streams: h.streams(), reader: farReader, keep: h.keepShare}
 	if o == nil {
 		b.dial = h.dialElsewhere
 	} else {
@@ -158,6 +158,15 @@ func (h *Hub) streams() []jetstream.StreamConfig {
 		}
 	}
 	return all
+}
+
+// keepShare never makes the share of a lane smaller that has messages in it: the server would drop those beyond it,
+// though it refuses new ones. Elsewhere it never does, since others may put messages in at the same time.
+func (h *Hub) keepShare(had *jetstream.StreamInfo, c jetstream.StreamConfig) jetstream.StreamConfig {
+	if had.State.Msgs > 0 || h.o.Elsewhere != nil {
+		c.MaxMsgsPerSubject = max(c.MaxMsgsPerSubject, had.Config.MaxMsgsPerSubject)
+	}
+	return c
 }
 
 func farReader(c jetstream.StreamConfig) jetstream.ConsumerConfig {

@@ -20,19 +20,31 @@ type link struct {
 	mu      sync.Mutex
 	asker   *asker // nil until the connection is made
 	up      bool
-	changed chan struct{} // closed when up changes
+	changed chan struct{} // closed when up may have changed
 }
 
 func (l *link) close() { l.conn.Close() }
 
-func (l *link) set(up bool) {
+// rise notes that the centre is reached.
+func (l *link) rise() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.up != up {
-		l.up = up
-		close(l.changed)
-		l.changed = make(chan struct{})
-	}
+	l.up = true
+	l.tell()
+}
+
+// fall notes that it is not.
+func (l *link) fall() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.up = false
+	l.tell()
+}
+
+// tell is called with mu held.
+func (l *link) tell() {
+	close(l.changed)
+	l.changed = make(chan struct{})
 }
 
 // lose ends the waiting for answers.
@@ -123,7 +135,7 @@ func (u *Uplink) arrived(l *link, url string) {
 	if !was {
 		u.log.Info("the centre is reached", "url", url)
 	}
-	l.set(true)
+	l.rise()
 }
 
 // departed notes that it is not.
@@ -135,7 +147,7 @@ func (u *Uplink) departed(l *link, err error) {
 		u.status.Since = time.Now()
 	}
 	u.mu.Unlock()
-	l.set(false)
+	l.fall()
 	l.lose()
 	if was && err != nil {
 		u.log.Warn("the centre is lost; results are kept until it is back", "err", err)

@@ -90,7 +90,11 @@ func (g *gate) judge(noted map[offence]int64) {
 	for o, n := range noted {
 		g.mu.Lock()
 		c, known := g.conns[o.client]
-		if !known {
+		switch {
+		case known:
+		case o.client == g.self:
+			g.log.Error("the centre's own connection to its server is at fault; it connects again", "reason", string(o.why))
+		default:
 			g.refused[o.why] += n - 1
 			g.note(o.why, "a connection that has ended")
 		}

@@ -45,6 +45,7 @@ type blueprint struct {
 	started func(*server.Server) error // makes the server ready for connections; nil: it is
 	dial    func(*server.Server) (*nats.Conn, error)
 	streams []jetstream.StreamConfig
+	keep    func(had *jetstream.StreamInfo, c jetstream.StreamConfig) jetstream.StreamConfig // nil: what is configured holds
 	reader  func(jetstream.StreamConfig) jetstream.ConsumerConfig
 }
 
@@ -90,6 +91,9 @@ func (s *session) connect(ctx context.Context, b blueprint) (err error) {
 		return fmt.Errorf("connect to the server: %w", err)
 	}
 	for _, c := range b.streams {
+		if c, err = s.adjust(ctx, b, c); err != nil {
+			return fmt.Errorf("look at stream %s: %w", c.Name, err)
+		}
 		if _, err := s.js.CreateOrUpdateStream(ctx, c); err != nil {
 			return fmt.Errorf("open stream %s: %w (the server says: %s)", c.Name, err, s.log.complaint())
 		}
@@ -99,6 +103,21 @@ func (s *session) connect(ctx context.Context, b blueprint) (err error) {
 		}
 	}
 	return nil
+}
+
+// adjust lets a stream that is there already have a say in how it is to be.
+func (s *session) adjust(ctx context.Context, b blueprint, c jetstream.StreamConfig) (jetstream.StreamConfig, error) {
+	if b.keep == nil {
+		return c, nil
+	}
+	had, err := s.js.Stream(ctx, c.Name)
+	switch {
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return c, nil
+	case err != nil:
+		return c, err
+	}
+	return b.keep(had.CachedInfo(), c), nil
 }
 
 // blueprint is that of the near queue.

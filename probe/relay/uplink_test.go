@@ -209,3 +209,39 @@ func TestAskWithoutCentre(t *testing.T) {
 		t.Errorf("got %d lines about it, want 1:\n%s", n, r.log)
 	}
 }
+
+// A hub that is opened for more probers, or with less room, gives each a smaller share. What is in the lanes already
+// stays: it was answered for.
+func TestSmallerShare(t *testing.T) {
+	dir := t.TempDir()
+	c := openHub(t, HubOptions{Dir: dir, Probers: 1})
+	creds := c.enrol(t, "tokyo", "p")
+	r := newRemote(t, t.TempDir(), UplinkOptions{Credentials: creds})
+	r.put(t, 0, 200)
+	stop := run(t, r.up.Run)
+	until(t, "all stored", func() bool { return r.up.Status().Sent[Late] == 200 })
+	if err := stop(); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range []HubOptions{{Probers: 1000}, {MaxBytes: 4 << 20}, {Probers: 1000}} {
+		c.end(t)
+		o.Dir = dir
+		c = openHub(t, o)
+	}
+	c.consume(t)
+	until(t, "all that was stored", func() bool { return covers(c.late.got(), 0, 200) })
+	until(t, "nothing left", func() bool { l := c.Status().Lanes; return len(l) > 0 && l[1].Messages == 0 })
+	c.end(t)
+	c = openHub(t, HubOptions{Dir: dir, Probers: 1000})
+	s, err := c.current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream, err := s.js.Stream(t.Context(), laneStream(Late))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := stream.CachedInfo().Config.MaxMsgsPerSubject; got != perProberLeast {
+		t.Errorf("got a share of %d messages once the lane is empty, want %d", got, perProberLeast)
+	}
+}

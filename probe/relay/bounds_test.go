@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -308,4 +310,42 @@ func (c *catchAll) all() []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return append([]string(nil), c.texts...)
+}
+
+// Bytes that are no protocol, before and after a client has proved who it is, on either listener.
+func TestAttackProtocol(t *testing.T) {
+	t.Run("nats", func(t *testing.T) { attackProtocol(t, openHub(t, HubOptions{Listen: "127.0.0.1:0"})) })
+	t.Run("ws", func(t *testing.T) { attackProtocol(t, openHub(t, HubOptions{Websocket: "127.0.0.1:0"})) })
+}
+
+func attackProtocol(t *testing.T, c *centre) {
+	sc := newScene(t, c)
+	long := strings.Repeat("x", 1<<20)
+	for _, bytes := range []string{
+		"\x00\x01\x02\r\n", long, "CONNECT {\r\n", "CONNECT {\"nkey\":\"" + long + "\"}\r\n", "PUB x 999999999999\r\n", "SUB " + long + " 1\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n\r\n" + long,
+		"INFO {}\r\n", "LS+ x\r\n", "RS+ x y\r\n", "-ERR 'x'\r\n", "CONNECT {\"lame\":true,\"account\":\"GAIKEI\",\"user\":\"GAIKEI\",\"jwt\":\"x\"}\r\nPUB gaikei.far.live.a.b 1\r\nx\r\n",
+	} {
+		conn, err := net.Dial("tcp", sc.o.Listen+sc.o.Websocket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.WriteString(conn, bytes) // fails when it is cut off in the midst
+		// What the server has to say to it, until it ends the connection or waits for more.
+		if err := conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, conn) // fails by the deadline
+		if err := conn.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	sc.intact(t, 0, 10)
+	until(t, "some of it is counted", func() bool { return len(sc.Status().Refused) > 0 })
+	if n := sc.log.count("xxxx"); n != 0 {
+		t.Errorf("got %d lines with the attacker's words:\n%s", n, sc.log)
+	}
+	if n := sc.log.count("refused a connection"); n > 3 {
+		t.Errorf("got %d lines about connections, want one a kind:\n%s", n, sc.log)
+	}
 }

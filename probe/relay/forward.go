@@ -114,10 +114,10 @@ func (u *Uplink) readFresh(ctx context.Context, s *session, l *ledger, answers *
 		seq := meta.Sequence.Stream
 		l.begin(seq)
 		if q, err := u.sendFresh(ctx, m, meta.Timestamp, room); err != nil {
-			l.end(seq, err)
+			l.end(seq, meta.Timestamp, err)
 		} else {
 			answers.Go(func() {
-				l.end(seq, u.took(Live, q.within(ctx, liveTimeout)))
+				l.end(seq, meta.Timestamp, u.took(Live, q.within(ctx, liveTimeout)))
 				<-room
 			})
 		}
@@ -170,7 +170,7 @@ func (u *Uplink) gather(ctx context.Context, l *ledger, ms []Message) (group, re
 		if len(group) > 0 && (full || !l.known(m.seq)) {
 			return group, ms[i:]
 		}
-		if u.isDone(m.seq) || (Identity{m.Region, m.Prober}) != u.id || l.delivered(ctx, m.seq) {
+		if u.isDone(m) || (Identity{m.Region, m.Prober}) != u.id || l.delivered(ctx, m.seq, m.Stored) {
 			continue
 		}
 		group = append(group, m)
@@ -181,11 +181,11 @@ func (u *Uplink) gather(ctx context.Context, l *ledger, ms []Message) (group, re
 
 // isDone reports whether a message was dealt with, and takes it as dealt with from now on. It comes a second
 // time if the first took so long that the queue gave up waiting for word of it.
-func (u *Uplink) isDone(seq uint64) bool {
-	if seq <= u.done {
+func (u *Uplink) isDone(m Message) bool {
+	if m.seq <= u.done.seq && !m.Stored.After(u.done.Stored) {
 		return true
 	}
-	u.done = seq
+	u.done = Message{seq: m.seq, Stored: m.Stored}
 	return false
 }
 

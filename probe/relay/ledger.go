@@ -18,13 +18,13 @@ type ledger struct {
 	first   uint64              // Live began here; what is before it is for Late
 	next    uint64              // Live has dealt with all before it, or is doing so
 	flight  map[uint64]struct{} // sent on Live, not yet answered
-	stored  map[uint64]struct{} // by the centre, through Live
+	stored  map[uint64]int64    // by the centre, through Live: when the near queue took it, Unix ns
 	changed chan struct{}       // closed when something became known
 }
 
 func newLedger(first uint64) *ledger {
 	return &ledger{
-		first: first, next: first, flight: make(map[uint64]struct{}), stored: make(map[uint64]struct{}), changed: make(chan struct{}),
+		first: first, next: first, flight: make(map[uint64]struct{}), stored: make(map[uint64]int64), changed: make(chan struct{}),
 	}
 }
 
@@ -37,13 +37,13 @@ func (l *ledger) begin(seq uint64) {
 	l.tell()
 }
 
-// end notes what came of it.
-func (l *ledger) end(seq uint64, err error) {
+// end notes what came of a message that was put at a time.
+func (l *ledger) end(seq uint64, put time.Time, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.flight, seq)
 	if err == nil && len(l.stored) < ledgerMost {
-		l.stored[seq] = struct{}{}
+		l.stored[seq] = put.UnixNano()
 	}
 	l.tell()
 }
@@ -70,14 +70,15 @@ func (l *ledger) known(seq uint64) bool {
 }
 
 // delivered waits until it is known what came of a message on Live, and reports whether the centre has it. It does not
-// ask twice: the message is forgotten.
-func (l *ledger) delivered(ctx context.Context, seq uint64) bool {
+// ask twice: the message is forgotten. A number alone does not make a message: a queue that lost its newest in a
+// fault of the disk gives their numbers again.
+func (l *ledger) delivered(ctx context.Context, seq uint64, put time.Time) bool {
 	wait, cancel := context.WithTimeout(ctx, freshWait)
 	defer cancel()
 	for {
 		l.mu.Lock()
 		_, flying := l.flight[seq]
-		_, stored := l.stored[seq]
+		at, stored := l.stored[seq]
 		known := seq < l.first || seq < l.next && !flying
 		changed := l.changed
 		if known {
@@ -85,7 +86,7 @@ func (l *ledger) delivered(ctx context.Context, seq uint64) bool {
 		}
 		l.mu.Unlock()
 		if known {
-			return stored
+			return stored && at == put.UnixNano()
 		}
 		select {
 		case <-changed:

@@ -53,8 +53,9 @@ type Uplink struct {
 	started chan struct{} // closed when what is put from then on goes on Live
 	link    *link
 
+	done Message // of the near queue, the last that was dealt with; of Late alone
+
 	mu         sync.Mutex
-	done       uint64 // all messages of the near queue up to this one were dealt with
 	status     UplinkStatus
 	told       map[Refusal]time.Time
 	complained map[string]time.Time

@@ -245,3 +245,64 @@ func TestSmallerShare(t *testing.T) {
 		t.Errorf("got a share of %d messages once the lane is empty, want %d", got, perProberLeast)
 	}
 }
+
+// The near queue's server gives up under an uplink at work, several times: everything arrives.
+func TestNearQueueReopens(t *testing.T) {
+	c := openHub(t, HubOptions{})
+	c.consume(t)
+	r := connect(t, c.enrol(t, "tokyo", "p"))
+	run(t, r.Queue.Run)
+	<-r.up.started
+	for n := range 4 {
+		for i := range 20 {
+			r.Result(result(n*20 + i))
+		}
+		until(t, "results", func() bool { return covers(append(c.live.got(), c.late.got()...), 0, n*20+20) })
+		s, err := r.current()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.server.Shutdown()
+		until(t, "opened again", func() bool { st := r.Queue.Status(); return st.Reopened == n+1 && !st.Broken })
+	}
+}
+
+// A number that the near queue gives a second time is another message.
+func TestLedger(t *testing.T) {
+	at, ctx := time.Unix(1, 5), t.Context()
+	l := newLedger(10)
+	if l.delivered(ctx, 9, at) {
+		t.Error("what was before the start is delivered")
+	}
+	l.begin(10)
+	l.begin(11)
+	if l.known(10) || l.known(12) || !l.known(9) {
+		t.Error("got what is on its way as known, or what was before as not")
+	}
+	l.end(10, at, nil)
+	l.end(11, at, errTest)
+	if l.delivered(ctx, 11, at) {
+		t.Error("what failed is delivered")
+	}
+	if !l.delivered(ctx, 10, at) || l.delivered(ctx, 10, at) {
+		t.Error("want what arrived delivered, once")
+	}
+	l.begin(12)
+	l.end(12, at, nil)
+	if l.delivered(ctx, 12, at.Add(1)) {
+		t.Error("another message of the same number is delivered")
+	}
+	if got := l.from(); got != 13 {
+		t.Errorf("got %d as the next, want 13", got)
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if l.delivered(ended, 13, at) {
+		t.Error("what is not known is delivered")
+	}
+	u := &Uplink{}
+	one := Message{seq: 5, Stored: at}
+	if u.isDone(one) || !u.isDone(one) || !u.isDone(Message{seq: 4, Stored: at}) || u.isDone(Message{seq: 5, Stored: at.Add(1)}) {
+		t.Error("want a message done the second time, and another of its number not")
+	}
+}

@@ -38,7 +38,12 @@ func newAggregator(std streams) *cobra.Command {
 		Example: "  gaikei aggregator -c gaikei.yaml --accept :4222 --name gaikei.example.com\n" +
 			"  gaikei probers enroll --data gaikei-data --region tokyo --name p1 > tokyo-p1.creds",
 		Args: noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error { return serveAggregator(cmd.Context(), o, std) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.cluster.fits(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return serveAggregator(cmd.Context(), o, std)
+		},
 	}
 	f := cmd.Flags()
 	f.StringVarP(&o.config, "config", "c", "gaikei.yaml", "configuration `file`")
@@ -116,6 +121,7 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 	}
 	defer hub.Close()
 	c.roster.hub = hub
+	log.Info("probers can connect", "urls", hub.URLs())
 	listeners, err := listen(ctx, o.runOptions)
 	if err != nil {
 		return err

@@ -20,6 +20,25 @@ func (o *clusterOptions) flags(cmd *cobra.Command) {
 	f.IntVar(&o.replicas, "replicas", 1, "copies of each message in the cluster")
 }
 
+// fits tells of flags that would have no effect: changed says which were given.
+func (o *clusterOptions) fits(changed func(flag string) bool) error {
+	if o.creds == "" {
+		if changed("replicas") {
+			return usage("the built-in server keeps one copy", "--replicas is of a cluster: --cluster-creds FILE is missing")
+		}
+		return nil
+	}
+	if o.replicas < 1 {
+		return usage("", "--replicas %d: want at least 1", o.replicas)
+	}
+	for _, flag := range []string{"accept", "accept-websocket", "name", "cert", "key", "ca"} {
+		if changed(flag) {
+			return usage("probers connect to the cluster's servers; leave the flag out", "--%s has no effect with --cluster-creds", flag)
+		}
+	}
+	return nil
+}
+
 // elsewhere reads the credentials; nil if there is no cluster.
 func (o *clusterOptions) elsewhere() (*relay.Elsewhere, error) {
 	if o.creds == "" {

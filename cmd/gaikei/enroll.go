@@ -143,7 +143,11 @@ func (o *enrollOptions) make(ctx context.Context, book keyBook, std streams) err
 			o.name, o.region, path, filepath.Base(path))
 		o.noteLoopback(at, std.err)
 	}
-	return nil
+	planned, err := book.planned(ctx, o.region)
+	if err == nil && !planned {
+		fmt.Fprintf(std.err, "gaikei: hint: the aggregator's configuration has no region %s yet; until it has, the prober has nothing to do\n", o.region)
+	}
+	return err
 }
 
 // write writes the credentials and returns where, nothing for standard output.

@@ -32,6 +32,7 @@ type follower struct {
 	ask     func(ctx context.Context, question []byte) ([]byte, error)
 	log     *slog.Logger
 	hint    chan struct{} // holds one when there seems to be a newer plan
+	news    chan struct{} // holds one when another plan is followed
 
 	mu    sync.Mutex
 	state following // guarded by mu
@@ -48,6 +49,7 @@ type following struct {
 func newFollower(st *station, region string, ask func(context.Context, []byte) ([]byte, error)) *follower {
 	return &follower{
 		station: st, region: region, kept: planFolderIn(st.opts.data), ask: ask, log: st.log, hint: make(chan struct{}, 1),
+		news: make(chan struct{}, 1),
 	}
 }
 
@@ -82,8 +84,13 @@ func (f *follower) newer(revision int64) {
 	if revision == f.following().revision {
 		return
 	}
+	tell(f.hint)
+}
+
+// tell puts one into a channel that holds one, unless it is there.
+func tell(ch chan struct{}) {
 	select {
-	case f.hint <- struct{}{}:
+	case ch <- struct{}{}:
 	default:
 	}
 }
@@ -98,12 +105,16 @@ func (f *follower) following() following {
 // who is connected to it, or not.
 func (f *follower) note(err error) {
 	f.mu.Lock()
-	was := f.state.err
+	was, revision := f.state.err, f.state.revision
 	f.state.err = err
 	f.mu.Unlock()
+	stays := "the old one stays in force"
+	if revision == 0 {
+		stays = "there is no other yet"
+	}
 	switch {
 	case err != nil && !isAway(err) && (was == nil || was.Error() != err.Error()):
-		f.log.Error("the newest plan is not followed, the old one stays in force", "region", f.region, "error", err)
+		f.log.Error("the newest plan is not followed, "+stays, "region", f.region, "error", err)
 	case err == nil && was != nil && !isAway(was):
 		f.log.Info("the newest plan is followed again", "region", f.region)
 	}
@@ -210,8 +221,9 @@ func (f *follower) follow(ctx context.Context, g *errgroup.Group, plan *probe.Pl
 	}
 	f.log.Info("following a plan", "region", f.region, "revision", plan.Revision, "checks", len(plan.Checks), "refused", len(next.refused))
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.state = next
+	f.mu.Unlock()
+	tell(f.news)
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gaikei/gaikei/sli/timeline"
@@ -21,6 +22,7 @@ type keyBook interface {
 	enroll(ctx context.Context, e web.Enrollment) error
 	revoke(ctx context.Context, key string) error
 	meeting(ctx context.Context) (web.Meeting, error)
+	planned(ctx context.Context, region string) (bool, error) // whether a prober there would have a plan
 	close() error
 }
 
@@ -89,6 +91,12 @@ func (b serverBook) meeting(ctx context.Context) (web.Meeting, error) {
 	return m, b.r.get(ctx, b.r.base+"api/v1/transport", &m)
 }
 
+func (b serverBook) planned(ctx context.Context, region string) (bool, error) {
+	var list struct{ Items []web.Presence }
+	err := b.r.get(ctx, b.r.base+"api/v1/presence", &list)
+	return slices.ContainsFunc(list.Items, func(p web.Presence) bool { return p.Region == region && p.Newest > 0 }), err
+}
+
 func (b serverBook) close() error { return b.r.Close() }
 
 // folderBook changes the store in a folder that no process has open.
@@ -126,6 +134,11 @@ func (b folderBook) meeting(context.Context) (web.Meeting, error) {
 		return web.Meeting{}, unreachable(fmt.Errorf("read the CA: %w", err), "")
 	}
 	return web.Meeting{CA: string(ca)}, nil
+}
+
+func (b folderBook) planned(ctx context.Context, region string) (bool, error) {
+	regions, err := b.store.PlannedRegions(ctx)
+	return slices.Contains(regions, region), err
 }
 
 func (b folderBook) close() error { return b.store.Close() }

@@ -137,7 +137,7 @@ func (p planner) answer(ctx context.Context, region string, question []byte) []b
 				return wire.Manifest{}, err
 			}
 			if stored.Revision == 0 {
-				return wire.Manifest{}, fmt.Errorf("there is no plan for region %q: the configuration does not have it", region)
+				return wire.Manifest{}, fmt.Errorf("there is no plan for region %s: the configuration does not have it", region)
 			}
 			return wire.ReadManifest(stored.Manifest)
 		},

@@ -86,6 +86,9 @@ func serveProberUntil(ctx context.Context, o proberOptions, std streams) error {
 		return err
 	}
 	queue, err := relay.Open(ctx, relay.Options{Dir: filepath.Join(o.data, "queue"), Logger: log})
+	if errors.Is(err, relay.ErrLocked) {
+		return unreachable(err, "each prober needs a folder of its own; name another one with --data")
+	}
 	if err != nil {
 		return unopened(err)
 	}
@@ -142,7 +145,9 @@ func (o *proberOptions) credentials() (*relay.Credentials, error) {
 		}
 	}
 	if len(o.urls) > 0 {
-		c.URLs = o.urls
+		if err := c.Redirect(o.urls); err != nil {
+			return nil, usage("for example --url nats://gaikei.example.com:4222 or --url wss://gaikei.example.com:4223", "--url: %w", err)
+		}
 	}
 	return c, nil
 }
@@ -150,6 +155,9 @@ func (o *proberOptions) credentials() (*relay.Credentials, error) {
 // status opens the address of health and metrics; nil if there is none.
 func (o *proberOptions) status(ctx context.Context, log *slog.Logger) (*door, net.Listener, error) {
 	if o.listen == "" {
+		if o.webConfig != "" || o.tokens != "" || o.insecure {
+			return nil, nil, usage("without it nobody can ask a prober", "--web-config, --tokens and --insecure are about --listen, which is missing")
+		}
 		return nil, nil, nil
 	}
 	d, err := openDoor(o.runOptions, log)

@@ -31,6 +31,7 @@ func (p *pulse) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		case <-p.follower.news: // so that who changed the plan sees at once that it is followed
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // ErrAway is wrapped by errors that say that the centre cannot be reached at the moment.
-var ErrAway = errors.New("the centre cannot be reached")
+var ErrAway = errors.New("the aggregator cannot be reached")
 
 // A RefusedError says that the centre was reached and did not take what was sent to it.
 type RefusedError struct {
@@ -21,7 +21,7 @@ type RefusedError struct {
 }
 
 // Error implements error.
-func (e *RefusedError) Error() string { return "the centre refused: " + string(e.Reason) }
+func (e *RefusedError) Error() string { return "the aggregator refused: " + string(e.Reason) }
 
 // An asker sends messages in the order of its calls, and waits for the answers to many of them at once.
 type asker struct {
@@ -94,7 +94,7 @@ func (q question) answer(ctx context.Context) ([]byte, error) {
 		q.a.mu.Lock()
 		defer q.a.mu.Unlock()
 		delete(q.a.waiting, q.token)
-		return nil, fmt.Errorf("wait for the centre's answer: %w", ctx.Err())
+		return nil, fmt.Errorf("wait for the aggregator's answer: %w", ctx.Err())
 	}
 }
 
@@ -116,5 +116,5 @@ func read(m *nats.Msg) ([]byte, error) {
 	case len(m.Data) > 0 && m.Data[0] == answerRefused:
 		return nil, &RefusedError{Reason: Refusal(m.Data[1:])}
 	}
-	return nil, fmt.Errorf("the centre's answer is %.20q, want one that begins with %q or %q", m.Data, answerTaken, answerRefused)
+	return nil, fmt.Errorf("the aggregator's answer is %.20q, want one that begins with %q or %q", m.Data, answerTaken, answerRefused)
 }

@@ -109,7 +109,7 @@ func TestAttackFlood(t *testing.T) {
 	if n := sc.log.count("refused what a prober sent"); n != 1 {
 		t.Errorf("got %d lines about refusals, want 1:\n%s", n, sc.log)
 	}
-	if n := sc.log.count("floods the centre"); n != 1 {
+	if n := sc.log.count("floods the aggregator"); n != 1 {
 		t.Errorf("got %d lines about the flood, want 1:\n%s", n, sc.log)
 	}
 }

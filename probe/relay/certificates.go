@@ -78,7 +78,7 @@ func (c *certificates) look(now time.Time) {
 		text = err.Error()
 	}
 	if text != "" && text != c.failed {
-		c.log.Error("the certificates cannot be renewed; the old ones stay in use", "err", err)
+		c.log.Error("the certificates cannot be renewed; the old ones stay in use", "error", err)
 	}
 	c.failed = text
 }
@@ -100,7 +100,7 @@ func (c *certificates) refresh(now time.Time) error {
 		if server, err = ca.issue(c.path("server.pem"), c.hosts(), now); err != nil {
 			return err
 		}
-		c.log.Info("made a certificate for the centre", "names", c.hosts(), "until", server.Leaf.NotAfter)
+		c.log.Info("made a certificate for the aggregator", "names", c.hosts(), "until", server.Leaf.NotAfter)
 	}
 	c.use(server, ca.pem, ca.cert.NotAfter)
 	c.warn(now, ca.cert.NotAfter, "the CA ends soon: delete its folder and enrol every prober again", c.dir)
@@ -135,7 +135,7 @@ func (c *certificates) load(now time.Time) error {
 		}
 	}
 	c.use(server, ca, time.Time{})
-	c.warn(now, server.Leaf.NotAfter, "the centre's certificate ends soon, and is not Gaikei's to renew", c.given.cert)
+	c.warn(now, server.Leaf.NotAfter, "the aggregator's certificate ends soon, and is not Gaikei's to renew", c.given.cert)
 	return nil
 }
 

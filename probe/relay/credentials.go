@@ -61,6 +61,17 @@ func ReadCredentials(path string) (*Credentials, error) {
 	return c, nil
 }
 
+// Redirect makes the aggregator be found at other URLs. After an error it is not.
+func (c *Credentials) Redirect(urls []string) error {
+	next := *c
+	next.URLs = urls
+	if err := next.check(); err != nil {
+		return err
+	}
+	c.URLs = urls
+	return nil
+}
+
 // PublicKey is what the centre knows this key by.
 func (c Credentials) PublicKey() string { return c.key.public() }
 
@@ -176,7 +187,7 @@ func (c *Credentials) check() error {
 		errs = append(errs, Identity{Region: c.Region, Prober: c.Prober}.check())
 	}
 	if len(c.URLs) == 0 {
-		errs = append(errs, errors.New("there is no url, want one such as tls://centre.example.com:4222"))
+		errs = append(errs, errors.New("there is no url, want one such as tls://gaikei.example.com:4222"))
 	}
 	webs := 0
 	for _, u := range c.URLs {
@@ -199,7 +210,7 @@ func (c *Credentials) check() error {
 func checkURL(text string) (web bool, err error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || u.User != nil {
-		return false, errors.New("a url cannot be used, want one such as tls://centre.example.com:4222, without user and password")
+		return false, errors.New("a url cannot be used, want one such as tls://gaikei.example.com:4222, without user and password")
 	}
 	switch u.Scheme {
 	case "nats", "tls":

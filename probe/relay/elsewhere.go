@@ -36,7 +36,7 @@ type Enrolled struct {
 // cannot be.
 func ServerConfig(centreKey string, probers []Enrolled) (string, error) {
 	if !isPublicKey(centreKey) {
-		return "", fmt.Errorf("write the server's configuration: the centre's key is %.70q, want one that begins with U", centreKey)
+		return "", fmt.Errorf("write the server's configuration: the aggregator's key is %.70q, want one that begins with U", centreKey)
 	}
 	keys := make(map[Identity][]string)
 	var ids []Identity
@@ -55,7 +55,7 @@ func ServerConfig(centreKey string, probers []Enrolled) (string, error) {
 	}
 	slices.SortFunc(ids, Identity.compare)
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Gaikei: the accounts of the centre and of %d probers. Written by the program; to be included in the server's configuration.\n", len(ids))
+	fmt.Fprintf(&b, "# Gaikei: the accounts of the aggregator and of %d probers. Written by the program; to be included in the server's configuration.\n", len(ids))
 	fmt.Fprintf(&b, "max_payload: %d\nmax_control_line: %d\naccounts {\n", maxPayload, maxControlLine)
 	fmt.Fprintf(&b, "  %s {\n    jetstream: enabled\n    users: [{nkey: %s}]\n    exports: [\n", centreAccount, centreKey)
 	for _, id := range ids {
@@ -102,7 +102,7 @@ func (h *Hub) dialElsewhere(*server.Server) (*nats.Conn, error) {
 		nats.PingInterval(pingEvery), nats.MaxPingsOutstanding(2),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil {
-				h.log.Warn("the far queue's server is lost; this connects again for ever", "err", err)
+				h.log.Warn("the far queue's server is lost; this connects again for ever", "error", err)
 			}
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) {

@@ -41,7 +41,7 @@ func (o *Outbox) flushEvidence(s *session) {
 			err = s.conn.Publish(subject, data)
 		}
 		if err != nil {
-			o.q.log.Debug("evidence dropped", "region", o.region, "check", e.Check, "err", err)
+			o.q.log.Debug("evidence dropped", "region", o.region, "check", e.Check, "error", err)
 			o.q.dropEvidence()
 		}
 	}

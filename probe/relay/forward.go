@@ -78,7 +78,7 @@ func (u *Uplink) runFresh(ctx context.Context, l *ledger) error {
 			return nil
 		}
 		if s.ctx.Err() == nil {
-			u.log.Error("fresh results cannot be read from the near queue; they are sent late", "err", err)
+			u.log.Error("fresh results cannot be read from the near queue; they are sent late", "error", err)
 		}
 		pause(ctx, readBackoff)
 	}
@@ -236,7 +236,7 @@ func (u *Uplink) hopeless(m Message, err error) bool {
 	u.mu.Lock()
 	u.status.Lost++
 	u.mu.Unlock()
-	u.log.Error("a message that the centre can never take is lost", "reason", string(refused.Reason), "bytes", len(m.Payload), "stored", m.Stored)
+	u.log.Error("a message that the aggregator can never take is lost", "reason", string(refused.Reason), "bytes", len(m.Payload), "stored", m.Stored)
 	return true
 }
 

@@ -63,7 +63,7 @@ func (g *gate) open(s *server.Server) error {
 		err = account.EnableJetStream(nil, nil)
 	}
 	if err != nil {
-		return fmt.Errorf("make the centre's account: %w", err)
+		return fmt.Errorf("make the aggregator's account: %w", err)
 	}
 	g.server, g.conns = s, make(map[uint64]connection)
 	close(g.ready)
@@ -132,7 +132,7 @@ func (g *gate) let(c server.ClientAuthentication, public string) bool {
 	}
 	account, err := g.account(id)
 	if err != nil {
-		g.log.Error("a prober cannot be let in", "region", id.Region, "prober", id.Prober, "err", err)
+		g.log.Error("a prober cannot be let in", "region", id.Region, "prober", id.Prober, "error", err)
 		return false
 	}
 	c.RegisterUser(&server.User{Username: public, Account: account, Permissions: permissions(id)})
@@ -237,7 +237,7 @@ func (g *gate) ban(id Identity) {
 	g.banned[id] = time.Now().Add(penalty)
 	g.mu.Unlock()
 	if !already {
-		g.log.Error("a prober floods the centre; its connections are ended for a while", "region", id.Region, "prober", id.Prober, "for", penalty)
+		g.log.Error("a prober floods the aggregator; its connections are ended for a while", "region", id.Region, "prober", id.Prober, "for", penalty)
 	}
 	g.end(func(c connection) bool { return c.id == id })
 }

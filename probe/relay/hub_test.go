@@ -92,7 +92,7 @@ func TestBackpressure(t *testing.T) {
 	c.consume(t)
 	until(t, "all", func() bool { return covers(append(c.late.got(), c.live.got()...), 0, 150) })
 	if got := c.log.count("full"); got != 1 {
-		t.Errorf("got %d lines about the refusals at the centre, want 1:\n%s", got, c.log)
+		t.Errorf("got %d lines about the refusals at the aggregator, want 1:\n%s", got, c.log)
 	}
 }
 

@@ -56,7 +56,7 @@ func (h *Hub) subscribe(ctx context.Context, handle func(*session, *nats.Msg), t
 func (h *Hub) intake(s *session, m *nats.Msg) {
 	id, lane, err := fromLaneSubject(m.Subject)
 	if err != nil {
-		h.log.Debug("message of nobody is dropped", "err", err)
+		h.log.Debug("message of nobody is dropped", "error", err)
 		return
 	}
 	p, size := h.peers.of(id), len(m.Data)

@@ -148,7 +148,7 @@ func (k *keeper) fail(s *session, err error) {
 	k.mu.Unlock()
 	if first {
 		k.log.Error(fmt.Sprintf("the %s is broken; %s until it is reopened", k.what, k.meanwhile),
-			"dir", k.dir, "err", err, "server", s.log.complaint())
+			"dir", k.dir, "error", err, "server", s.log.complaint())
 	}
 	k.wake()
 }

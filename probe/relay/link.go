@@ -133,7 +133,7 @@ func (u *Uplink) arrived(l *link, url string) {
 	}
 	u.mu.Unlock()
 	if !was {
-		u.log.Info("the centre is reached", "url", url)
+		u.log.Info("the aggregator is reached", "url", url)
 	}
 	l.rise()
 }
@@ -150,18 +150,18 @@ func (u *Uplink) departed(l *link, err error) {
 	l.fall()
 	l.lose()
 	if was && err != nil {
-		u.log.Warn("the centre is lost; results are kept until it is back", "err", err)
+		u.log.Warn("the aggregator is lost; results are kept until it is back", "error", err)
 	}
 }
 
 // complain logs a fault of the connection, once an hour each.
 func (u *Uplink) complain(err error) {
-	if err == nil {
+	if err == nil || errors.Is(err, nats.ErrNoServers) { // the attempts themselves say why
 		return
 	}
 	text := err.Error()
 	if errors.Is(err, nats.ErrAuthorization) {
-		text = "the centre does not admit these credentials"
+		text = "the aggregator does not admit these credentials"
 	}
 	u.mu.Lock()
 	u.status.LastError = text
@@ -175,7 +175,7 @@ func (u *Uplink) complain(err error) {
 	}
 	u.mu.Unlock()
 	if news {
-		u.log.Warn("the centre cannot be reached; this is tried for ever", "err", text)
+		u.log.Warn("the aggregator cannot be reached; this is tried for ever", "error", text)
 	}
 }
 

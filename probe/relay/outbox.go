@@ -204,7 +204,7 @@ func (o *Outbox) abandon() (lost int64) {
 func (o *Outbox) putBatch(ctx context.Context, b *probe.Batch) error {
 	msgs, err := wire.Marshal(b)
 	if err != nil {
-		o.q.log.Error("results that cannot be sent are dropped", "region", o.region, "err", err)
+		o.q.log.Error("results that cannot be sent are dropped", "region", o.region, "error", err)
 		if msgs, err = o.marshalValid(b); err != nil {
 			return err
 		}

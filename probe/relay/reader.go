@@ -64,7 +64,7 @@ func (r *reader) run(ctx context.Context) error {
 		// A session that has ended was replaced: that is a fault of putting, which has been logged.
 		if s.ctx.Err() == nil && !faulty {
 			faulty = true
-			r.k.log.Error(fmt.Sprintf("the %s cannot be read", r.k.what), "stream", r.stream, "err", err)
+			r.k.log.Error(fmt.Sprintf("the %s cannot be read", r.k.what), "stream", r.stream, "error", err)
 		}
 		pause(ctx, wait)
 	}
@@ -201,7 +201,7 @@ func (r *reader) messages(ctx context.Context, batch []jetstream.Msg) ([]Message
 		region, prober, err := fromSubject(r.prefix, m.Subject())
 		r.gap(meta)
 		if err != nil {
-			r.k.log.Log(ctx, r.strange(), "message of nobody is dropped; more of them are told when debugging", "stream", r.stream, "message", meta.Sequence.Stream, "err", err)
+			r.k.log.Log(ctx, r.strange(), "message of nobody is dropped; more of them are told when debugging", "stream", r.stream, "message", meta.Sequence.Stream, "error", err)
 			r.drops.add(Drop{Cause: DroppedInvalid, From: meta.Timestamp, To: meta.Timestamp, Count: 1})
 			continue
 		}
@@ -255,7 +255,7 @@ func (r *reader) call(ctx context.Context, ms []Message) error {
 		}
 		if !faulty {
 			faulty = true
-			r.k.log.Error(fmt.Sprintf("messages of the %s are not taken; they wait there", r.k.what), "stream", r.stream, "err", err)
+			r.k.log.Error(fmt.Sprintf("messages of the %s are not taken; they wait there", r.k.what), "stream", r.stream, "error", err)
 		}
 		pause(ctx, wait)
 	}

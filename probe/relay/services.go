@@ -52,7 +52,7 @@ func (h *Hub) answer(ctx context.Context, prefix string, f func(context.Context,
 	return h.serve(ctx, prefix+"*.*", func(_ *session, m *nats.Msg) {
 		region, prober, err := fromSubject(prefix, m.Subject)
 		if err != nil {
-			h.log.Debug("request of nobody is dropped", "err", err)
+			h.log.Debug("request of nobody is dropped", "error", err)
 			return
 		}
 		p := h.peers.of(Identity{Region: region, Prober: prober})

@@ -129,7 +129,7 @@ func TestRevoke(t *testing.T) {
 	c.Revoke(older.PublicKey())
 	until(t, "the old key is out", func() bool { return !a.up.Status().Connected })
 	until(t, "it tries again", func() bool { return c.Status().Refused[RefusedUnknownKey] > 2 })
-	if st := a.up.Status(); st.Connected || st.LastError != "the centre does not admit these credentials" {
+	if st := a.up.Status(); st.Connected || st.LastError != "the aggregator does not admit these credentials" {
 		t.Errorf("got status %+v, want not connected for the credentials", st)
 	}
 	if got := answer(t, b.up.Beat, "still here"); got != "tokyo/p says still here" {

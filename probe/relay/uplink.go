@@ -96,7 +96,7 @@ func NewUplink(o UplinkOptions) (*Uplink, error) {
 func (u *Uplink) Run(ctx context.Context) error {
 	link, err := u.connect()
 	if err != nil {
-		return fmt.Errorf("connect to the centre: %w", err)
+		return fmt.Errorf("connect to the aggregator: %w", err)
 	}
 	defer link.close()
 	u.link = link
@@ -163,7 +163,7 @@ func (u *Uplink) took(lane Lane, err error) error {
 	u.status.Refused[refused.Reason]++
 	if now := time.Now(); refused.Reason != RefusedFull && now.Sub(u.told[refused.Reason]) >= tellAgain {
 		u.told[refused.Reason] = now
-		u.log.Warn("the centre does not take what is sent; it is kept and sent again", "lane", string(lane), "reason", string(refused.Reason))
+		u.log.Warn("the aggregator does not take what is sent; it is kept and sent again", "lane", string(lane), "reason", string(refused.Reason))
 	}
 	return err
 }

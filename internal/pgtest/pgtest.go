@@ -194,7 +194,7 @@ func (s *server) stop() error {
 }
 
 func (s *server) address(database string) string {
-	return fmt.Sprintf("postgres://gaikei:%s@127.0.0.1:%d/%s", Password, s.port, database)
+	return fmt.Sprintf("postgres://gaikei:%s@127.0.0.1:%d/%s?sslmode=disable", Password, s.port, database)
 }
 
 func (s *server) run(statement string) error {

@@ -232,3 +232,52 @@ func BenchmarkIngest(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100, "ns/result")
 }
+
+// ingestMessages is how many messages a benchmark has the store take in at a time, as the queue hands them over.
+const ingestMessages = 64
+
+// secondsOf makes messages of 1,000 checks with one result each, as probers send them that probe as many a second: one
+// message for each second.
+func secondsOf(tb testing.TB, from, n int) []Message {
+	tb.Helper()
+	var b probe.Batch
+	ms := make([]Message, n)
+	for k := range ms {
+		at := time.UnixMilli(day20000 * dayMillis).Add(time.Duration(from+k) * time.Second)
+		b.Results = b.Results[:0]
+		for i := range 1000 {
+			r := up(fmt.Sprintf("shop-%04d.frontend", i), at)
+			r.Latency = probe.IndexOf(time.Duration(20+(i*7+k*13)%200) * time.Millisecond)
+			for p := range 5 {
+				r.Phases[p] = r.Latency - probe.LatencyIndex(40+p)
+			}
+			b.Results = append(b.Results, r)
+		}
+		ms[k] = message(tb, "p", b)
+		ms[k].Received = at.Add(time.Second)
+	}
+	return ms
+}
+
+// BenchmarkIngest takes in messages of 1,000 results of as many checks, folds included, and says how many results a
+// second that is, and what part of the promise: 1,000,000 with SQLite and 500,000 with PostgreSQL, on two cores.
+func BenchmarkIngestMessages(b *testing.B) {
+	b.Run("sqlite", func(b *testing.B) { benchmarkIngest(b, place{Options{Dir: b.TempDir()}}, 1_000_000) })
+	b.Run("postgres", func(b *testing.B) { benchmarkIngest(b, place{Options{Database: cluster.Database(b)}}, 500_000) })
+}
+
+func benchmarkIngest(b *testing.B, p place, promised float64) {
+	s := p.open(b, &clock{time.UnixMilli((day20000 + 1) * dayMillis)})
+	defer s.Close()
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		ms := secondsOf(b, n, ingestMessages)
+		b.StartTimer()
+		ingest(b, s, ms...)
+		n += ingestMessages
+	}
+	rate := float64(n) * 1000 / b.Elapsed().Seconds()
+	b.ReportMetric(rate, "results/s")
+	b.ReportMetric(rate/promised, "of-promise")
+}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -360,8 +361,13 @@ func TestARestoredDump(t *testing.T) {
 // While the database cannot be reached nothing is taken in, which is told once; then it goes on by itself.
 func TestADatabaseThatGoesAway(t *testing.T) {
 	p, all := several(t, 1)
-	s, name := all[0], p.Database[strings.LastIndex(p.Database, "/")+1:]
-	db := admin(t, place{Options{Database: strings.TrimSuffix(p.Database, name) + "postgres"}})
+	u, err := url.Parse(p.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, name := all[0], u.Path[1:]
+	u.Path = "/postgres"
+	db := admin(t, place{Options{Database: u.String()}})
 	at := noon.Add(-time.Minute)
 	ingest(t, s, message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{up("shop", at)}}))
 	second := message(t, "p", probe.Batch{Results: []probe.Result{down("shop", at.Add(10*time.Second))}})
@@ -386,7 +392,7 @@ func TestADatabaseThatGoesAway(t *testing.T) {
 	if !s.health.bad || !s.reading.bad {
 		t.Errorf("noted: writing %v, reading %v, want both bad", s.health.bad, s.reading.bad)
 	}
-	_, err := Open(t.Context(), p.Options)
+	_, err = Open(t.Context(), p.Options)
 	if err == nil || strings.Contains(err.Error(), pgtest.Password) || !strings.Contains(err.Error(), name+" on 127.0.0.1:") {
 		t.Errorf("open: got error %v, want one that names the database and not the password", err)
 	}

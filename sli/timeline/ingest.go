@@ -4,8 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/probe/wire"
@@ -81,18 +85,25 @@ func (s *Store) Ingest(ctx context.Context, ms []Message) error {
 	return nil
 }
 
+// siftAll reads messages, on as many processors as there are.
 func (s *Store) siftAll(ms []Message) (in []incoming, out []rejection) {
-	for _, m := range ms {
+	in = make([]incoming, len(ms))
+	rejected := make([][]rejection, len(ms))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, m := range ms {
 		if m.Received.IsZero() {
 			m.Received = s.o.Now()
 		}
-		b, rs := s.sift(m)
-		out = append(out, rs...)
-		if b != nil {
-			in = append(in, incoming{Message: m, batch: b})
-		}
+		g.Go(func() error {
+			in[i].Message = m
+			in[i].batch, rejected[i] = s.sift(m)
+			return nil
+		})
 	}
-	return in, out
+	_ = g.Wait() // there are no errors
+	in = slices.DeleteFunc(in, func(m incoming) bool { return m.batch == nil })
+	return in, slices.Concat(rejected...)
 }
 
 // sift reads a message and takes out what cannot be kept. It depends on nothing but the message, so that a
@@ -224,7 +235,7 @@ func (s *Store) take(in []incoming, out []rejection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range in {
-		s.apply(&in[i], s.count)
+		s.apply(&in[i], (*timeline).count)
 		s.applied = max(s.applied, in[i].seq)
 	}
 	for _, r := range out {
@@ -235,15 +246,18 @@ func (s *Store) take(in []incoming, out []rejection) {
 // apply puts a message into the tails. seen hears of every result with the record that its slot had in the tail.
 func (s *Store) apply(in *incoming, seen func(t *timeline, e entry, was record)) {
 	p := s.probers.id(in.Prober)
+	j := joiner{region: in.Region, probers: &s.probers}
 	for i, e := range in.batch.Epochs {
 		s.timelineOf(sli.Series{Check: e.Check, Region: in.Region}).announce(storedEpoch(in.Message, i, e))
 	}
+	order := s.order(in)
 	for i := range in.batch.Results {
 		r := &in.batch.Results[i]
-		t := s.timelineOf(sli.Series{Check: r.Check, Region: in.Region})
+		t := order.at(i, r.Check)
 		before := len(t.tail)
 		e := entry{r.Slot, recordOf(r, p), mark(in.seq)}
-		was := t.put(s.joiner(t), e)
+		j.check = t.Check
+		was := t.put(&j, e)
 		if was.outcome == 0 || was.prober != p { // else it comes again
 			t.looks = append(t.looks, lookOf(r, p, mark(in.seq)))
 		}
@@ -276,32 +290,6 @@ func (t *timeline) put(j *joiner, e entry) record {
 	was := s.put(j, e)
 	t.tail = s.entries
 	return was
-}
-
-// count counts an arrival. Under mu.
-func (s *Store) count(t *timeline, e entry, was record) {
-	s.counters[sli.Counter{
-		What: sli.CountResults, Check: t.Check, Region: t.Region, Outcome: e.rec.outcome.String(), Reason: e.rec.reason.String(),
-	}]++
-	if sli.CellAt(t.due, e.at) == 0 {
-		s.counters[sli.Counter{What: sli.CountOffPlan, Check: t.Check, Region: t.Region}]++
-	}
-	both := was.outcome.Verdict() && e.rec.outcome.Verdict() && was.prober != e.rec.prober
-	if both && was.outcome != e.rec.outcome {
-		s.counters[sli.Counter{What: sli.CountDisagreements, Check: t.Check, Region: t.Region}]++
-	}
-}
-
-// Counters returns what came in since the store was opened, in no particular order.
-func (s *Store) Counters() []sli.Counter {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	cs := make([]sli.Counter, 0, len(s.counters))
-	for c, n := range s.counters {
-		c.N = n
-		cs = append(cs, c)
-	}
-	return cs
 }
 
 // crowded reports whether the tails take too much memory to wait for their turn.

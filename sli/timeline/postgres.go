@@ -115,10 +115,20 @@ func durable(ctx context.Context, c *pgx.Conn) error {
 	return err
 }
 
+// An unreached database is told in one line: every address of it that was tried has one, and the last one says it all.
+type unreached struct{ err error }
+
+func (u *unreached) Unwrap() error { return u.err }
+
+func (u *unreached) Error() string {
+	lines := strings.Split(u.err.Error(), "\n")
+	return "it cannot be reached: " + strings.TrimSpace(lines[len(lines)-1])
+}
+
 func oldEnough(ctx context.Context, db *sql.DB) error {
 	var version int
 	if err := db.QueryRowContext(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
-		return err
+		return &unreached{err}
 	}
 	if version < oldestPG {
 		return fmt.Errorf("PostgreSQL is of version %d, want at least %d", version/10000, oldestPG/10000)

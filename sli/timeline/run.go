@@ -157,6 +157,6 @@ func (s *Store) drop(x sli.Series) {
 	case t.dirty():
 		t.id = 0
 	default:
-		delete(s.timelines, x)
+		s.retire(t)
 	}
 }

@@ -21,6 +21,7 @@ type timeline struct {
 	newest stand
 	epochs []epoch // by start and prober; replaced, never changed in place
 	due    []sli.Segment
+	came   arrivals
 }
 
 // An epoch is the word of a prober, as it is stored.

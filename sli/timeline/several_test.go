@@ -412,8 +412,8 @@ func TestAddressesThatAreWrongDoNotShowThePassword(t *testing.T) {
 		"postgres://me:open%2Dsesame%2D7%zz@host/db",
 	} {
 		_, err := Open(t.Context(), Options{Database: address})
-		if err == nil || strings.Contains(err.Error(), "sesame") {
-			t.Errorf("got error %v, want one without the password", err)
+		if err == nil || strings.Contains(err.Error(), "sesame") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("got error %v, want one in one line and without the password", err)
 		}
 		t.Log(err)
 	}

@@ -294,7 +294,7 @@ func (s *Store) readShared(ctx context.Context, tx *sql.Tx) error {
 		}
 		seen := func(*timeline, entry, record) {}
 		if taker == s.shared.me && !s.shared.counted.sees(in.seq) {
-			seen = s.count
+			seen = (*timeline).count
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -377,7 +377,7 @@ func (s *Store) readCatalogue(ctx context.Context, tx *sql.Tx) error {
 			t.epochs, t.due = es, timetable(es)
 		}
 		if t.id == 0 && len(t.epochs) == 0 && !t.dirty() {
-			delete(s.timelines, x)
+			s.retire(t)
 		}
 	}
 	return nil

@@ -63,7 +63,8 @@ type Store struct {
 	timelines map[sli.Series]*timeline // guarded by mu; see timeline
 	unfolded  int                      // entries and gaps in all tails; guarded by mu
 	weights   map[string]float64       // of regions; guarded by mu
-	counters  map[sli.Counter]int64    // the key's N is 0; guarded by mu
+	counters  map[sli.Counter]int64    // of what is not counted by timeline; the key's N is 0; guarded by mu
+	orders    map[sender][]*timeline   // see order; guarded by mu
 }
 
 // Open opens a store read-write, making or migrating it if need be, and replays the journal. A folder is locked
@@ -123,7 +124,7 @@ func load(ctx context.Context, o Options, db *database, f *folder) (_ *Store, er
 		},
 		reading:   health{log: o.Logger, lost: "what others took in cannot be read; figures are of before", found: "what others took in can be read again"},
 		codecs:    make(chan *codec, readers),
-		timelines: map[sli.Series]*timeline{}, weights: map[string]float64{}, counters: map[sli.Counter]int64{},
+		timelines: map[sli.Series]*timeline{}, weights: map[string]float64{}, counters: map[sli.Counter]int64{}, orders: map[sender][]*timeline{},
 	}
 	defer func() {
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/sli"
 )
@@ -217,6 +219,56 @@ func testTheLastWordAboutAnEpochCounts(t *testing.T, p place) {
 	s = p.open(t, c)
 	defer s.Close()
 	wantText(t, "reopened", want, outcomes(t, s, noon.Add(-time.Minute), noon))
+}
+
+// Results find their timelines in whatever order a prober sends its checks, also after one has gone and come back.
+func TestResultsInAnyOrder(t *testing.T) { everywhere(t, testResultsInAnyOrder) }
+
+func testResultsInAnyOrder(t *testing.T, p place) {
+	c := &clock{noon}
+	s := p.open(t, c)
+	defer s.Close()
+	want := map[string]int64{}
+	n := 0
+	send := func(region string, checks ...string) {
+		t.Helper()
+		n++
+		var b probe.Batch
+		for _, check := range checks {
+			b.Results = append(b.Results, up(check, c.now.Add(time.Duration(n)*10*time.Second)))
+			want[check+" "+region]++
+		}
+		m := in(region, message(t, "p", b))
+		m.Received = c.now
+		ingest(t, s, m)
+	}
+	send("tokyo", "a", "b", "c")
+	send("osaka", "c", "b", "a")
+	send("tokyo", "a", "b", "c")
+	send("tokyo", "b", "a", "d", "c", "c")
+	send("osaka", "a")
+	foldAll(t, s)
+	c.now = noon.Add(DefaultRetention + 48*time.Hour)
+	if err := s.expire(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	catchUp(t, s)
+	if len(s.timelines) != 0 {
+		t.Fatalf("got %d timelines, want all forgotten", len(s.timelines))
+	}
+	send("tokyo", "b", "a", "d", "c")
+	got := map[string]int64{}
+	for _, x := range s.Counters() {
+		if x.What == sli.CountResults {
+			got[x.Check+" "+x.Region] += x.N
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("results by check and region (-want +got):\n%s", d)
+	}
+	if len(s.timelines) != 4 {
+		t.Errorf("got %d timelines, want 4", len(s.timelines))
+	}
 }
 
 // Every statement is there, is used, and is SQL.

@@ -60,8 +60,8 @@ func newCluster(std streams) *cobra.Command {
 		Short: "Use a NATS cluster of your own in place of the built-in server",
 		Long: "With a NATS cluster (JetStream enabled) several aggregators share one far queue, and a server may be lost. Make the\n" +
 			"aggregators' credentials once, enroll the probers, print what goes into the configuration of each server, and start\n" +
-			"each aggregator with --cluster-creds. The servers need the new text, and a reload, whenever a prober is enrolled or\n" +
-			"revoked.",
+			"each aggregator with --cluster-creds. The servers need the new text and a reload when a key is revoked, and two\n" +
+			"reloads when a prober is new: nats-server 2.15 leaves a new account's imports without effect the first time.",
 		Example: "  gaikei cluster credentials --url nats://n1.example.com:4222 --url nats://n2.example.com:4222 --out centre.creds\n" +
 			"  gaikei probers enroll --data gaikei-data --region tokyo --name p1 --url nats://n1.example.com:4222\n" +
 			"  gaikei cluster config --data gaikei-data --cluster-creds centre.creds > gaikei-accounts.conf\n" +

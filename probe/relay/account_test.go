@@ -15,7 +15,12 @@ import (
 // startServer starts a server from configuration text.
 func startServer(t *testing.T, text string) *server.Server {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "server.conf")
+	return startServerAt(t, filepath.Join(t.TempDir(), "server.conf"), text)
+}
+
+// startServerAt writes the text to a path, from where the server can load another one later.
+func startServerAt(t *testing.T, path, text string) *server.Server {
+	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -31,9 +31,10 @@ type Enrolled struct {
 }
 
 // ServerConfig is what a nats-server, or each of a cluster, must have in its configuration for this centre and these
-// probers: accounts, and limits. Addresses, TLS, the JetStream folder and the cluster are not in it. It depends on
-// nothing but its arguments, and the server can load a new one while it runs. An error names the prober or key that
-// cannot be.
+// probers: their accounts, with limits. Addresses, TLS, the JetStream folder and the cluster are not in it. It depends on
+// nothing but its arguments. The server can load a new one while it runs; where that has a new prober, it must load it
+// twice: at the first time nats-server 2.15 makes the account and leaves its imports without effect. An error names the
+// prober or key that cannot be.
 func ServerConfig(centreKey string, probers []Enrolled) (string, error) {
 	if !isPublicKey(centreKey) {
 		return "", fmt.Errorf("write the server's configuration: the aggregator's key is %.70q, want one that begins with U", centreKey)
@@ -56,7 +57,7 @@ func ServerConfig(centreKey string, probers []Enrolled) (string, error) {
 	slices.SortFunc(ids, Identity.compare)
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Gaikei: the accounts of the aggregator and of %d probers. Written by the program; to be included in the server's configuration.\n", len(ids))
-	fmt.Fprintf(&b, "max_payload: %d\nmax_control_line: %d\naccounts {\n", maxPayload, maxControlLine)
+	fmt.Fprintf(&b, "# The server's max_payload must be at least %d, which its default is.\naccounts {\n", maxPayload)
 	fmt.Fprintf(&b, "  %s {\n    jetstream: enabled\n    users: [{nkey: %s}]\n    exports: [\n", centreAccount, centreKey)
 	for _, id := range ids {
 		for _, subject := range exported(id) {
@@ -124,7 +125,10 @@ func openPatiently(ctx context.Context, b blueprint) (*session, error) {
 	ctx, cancel := context.WithTimeout(ctx, elsewherePatience)
 	defer cancel()
 	for {
-		s, err := openSession(ctx, b)
+		// A cluster that is choosing its leader does not answer at all.
+		attempt, end := context.WithTimeout(ctx, putTimeout)
+		s, err := openSession(attempt, b)
+		end()
 		if err == nil {
 			return s, nil
 		}

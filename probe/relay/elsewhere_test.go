@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -139,6 +140,52 @@ func TestSeveralCentres(t *testing.T) {
 	one.end(t)
 	r.put(t, 10_000, 10_050)
 	until(t, "the rest at the other", func() bool { return covers(append(two.live.got(), two.late.got()...), 10_000, 10_050) })
+}
+
+// A server elsewhere takes up a new configuration while it runs: a new prober can connect, a revoked key cannot any
+// more, and the others go on.
+func TestElsewhereReload(t *testing.T) {
+	port := freePorts(t, 1)[0]
+	st := newSite(t, []string{fmt.Sprintf("nats://127.0.0.1:%d", port)}, nil)
+	store := t.TempDir()
+	text := func(ids ...Identity) string {
+		var enrolled []Enrolled
+		for _, id := range ids {
+			enrolled = append(enrolled, Enrolled{id, st.probers[id].PublicKey()})
+		}
+		config, err := ServerConfig(st.centre.PublicKey(), enrolled)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("listen: \"127.0.0.1:%d\"\njetstream {store_dir: %q}\n%s", port, store, config)
+	}
+	stays, goes, comes := Identity{"frankfurt", "honest"}, Identity{"tokyo", "evil"}, Identity{"eu.west", "p-1.x"}
+	path := filepath.Join(t.TempDir(), "server.conf")
+	s := startServerAt(t, path, text(stays, goes))
+	c := st.open(t, HubOptions{})
+	c.consume(t)
+	c.services(t)
+	a, b := connect(t, st.probers[stays]), connect(t, st.probers[goes])
+	answer(t, a.up.Beat, "x")
+	answer(t, b.up.Beat, "x")
+	if err := os.WriteFile(path, []byte(text(stays, comes)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Twice: at the first time nats-server 2.15 makes a new account and leaves its imports without effect.
+	for range 2 {
+		if err := s.Reload(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	until(t, "the revoked key is out", func() bool { return !b.up.Status().Connected })
+	n := connect(t, st.probers[comes])
+	if got := answer(t, n.up.Beat, "new"); got != "eu.west/p-1.x says new" {
+		t.Errorf("got %q", got)
+	}
+	until(t, "the other is there still, or again", func() bool { _, err := a.up.Beat(t.Context(), []byte("old")); return err == nil })
+	a.put(t, 0, 10)
+	n.put(t, 10, 20)
+	until(t, "results of both", func() bool { return covers(append(c.live.got(), c.late.got()...), 0, 20) })
 }
 
 func TestServerConfigErrors(t *testing.T) {

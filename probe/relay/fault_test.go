@@ -114,7 +114,8 @@ func TestServerStops(t *testing.T) {
 	run(t, func(ctx context.Context) error { return q.Consume(ctx, c.take) })
 	for n := range 3 {
 		o.Result(result(n))
-		until(t, "result", func() bool { return len(c.got()) > n })
+		// And acknowledged, or it would come again.
+		until(t, "result", func() bool { return len(c.got()) > n && q.Status().Pending == 0 })
 		q.mu.Lock()
 		s := q.session
 		q.mu.Unlock()

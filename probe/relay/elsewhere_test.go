@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -140,6 +141,41 @@ func TestSeveralCentres(t *testing.T) {
 	one.end(t)
 	r.put(t, 10_000, 10_050)
 	until(t, "the rest at the other", func() bool { return covers(append(two.live.got(), two.late.got()...), 10_000, 10_050) })
+}
+
+// A single server elsewhere starts again: what it had on disk is there, what it had in memory is made again.
+func TestElsewhereRestarts(t *testing.T) {
+	port := freePorts(t, 1)[0]
+	st := newSite(t, []string{fmt.Sprintf("nats://127.0.0.1:%d", port)}, nil)
+	text := fmt.Sprintf("listen: \"127.0.0.1:%d\"\njetstream {store_dir: %q, sync_interval: always}\n%s", port, t.TempDir(), st.config)
+	s := startServer(t, text)
+	c := st.open(t, HubOptions{})
+	var proofs atomic.Int64
+	c.run(t, func(ctx context.Context) error {
+		return c.Consume(ctx, Evidence, func(_ context.Context, ms []Message) error {
+			proofs.Add(int64(len(ms)))
+			return nil
+		})
+	})
+	r := connect(t, c.enrol(t, "tokyo", "honest"))
+	run(t, r.Queue.Run)
+	<-r.up.started
+	r.put(t, 0, 20)
+	until(t, "stored", func() bool { st := r.up.Status(); return st.Sent[Live]+st.Sent[Late] >= 20 })
+	s.Shutdown()
+	s.WaitForShutdown()
+	r.put(t, 20, 40)
+	startServer(t, text)
+	c.consume(t)
+	until(t, "results of before and after", func() bool { return covers(append(c.live.got(), c.late.got()...), 0, 40) })
+	until(t, "evidence", func() bool {
+		r.Evidence(evidence(1))
+		pause(t.Context(), 10*time.Millisecond)
+		return proofs.Load() > 0
+	})
+	if st := c.Status(); st.Broken || len(st.Lanes) != 3 {
+		t.Errorf("got status %+v, want all well", st)
+	}
 }
 
 // A server elsewhere takes up a new configuration while it runs: a new prober can connect, a revoked key cannot any

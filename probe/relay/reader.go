@@ -61,6 +61,10 @@ func (r *reader) run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		// A server elsewhere that starts again has forgotten what it had in memory only.
+		if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
+			r.k.fail(s, err)
+		}
 		// A session that has ended was replaced: that is a fault of putting, which has been logged.
 		if s.ctx.Err() == nil && !faulty {
 			faulty = true

@@ -70,7 +70,7 @@ func (l *link) await(ctx context.Context) error {
 		up, changed := l.up, l.changed
 		l.mu.Unlock()
 		if up {
-			return nil
+			return ctx.Err() // or who is told to stop would try for ever
 		}
 		select {
 		case <-changed:

@@ -199,14 +199,7 @@ func benchConfig(url string, n int, interval, timeout string) []byte {
 // BenchmarkMemory runs 1,000 HTTP checks of 1 KiB bodies at 10 s in a process of its own for ten minutes, or for
 // GAIKEI_BENCH_MEMORY, and reports its resident memory. Promise: at most 80 MB after ten minutes.
 func BenchmarkMemory(b *testing.B) {
-	long := 10 * time.Minute
-	if s := os.Getenv("GAIKEI_BENCH_MEMORY"); s != "" {
-		d, err := time.ParseDuration(s)
-		if err != nil {
-			b.Fatal(err)
-		}
-		long = d
-	}
+	long := memoryTime(b)
 	url := nginx(b)
 	for b.Loop() {
 		dir := b.TempDir()
@@ -226,6 +219,70 @@ func BenchmarkMemory(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// memoryTime is how long a process runs before its memory is looked at.
+func memoryTime(b *testing.B) time.Duration {
+	b.Helper()
+	s := os.Getenv("GAIKEI_BENCH_MEMORY")
+	if s == "" {
+		return 10 * time.Minute
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return d
+}
+
+// BenchmarkProberMemory is BenchmarkMemory with the work shared by two processes: it reports the resident memory of a
+// prober with 1,000 checks, and of its aggregator. Promise: at most 64 MB for the prober after ten minutes.
+func BenchmarkProberMemory(b *testing.B) {
+	long := memoryTime(b)
+	url := nginx(b)
+	for b.Loop() {
+		dir := b.TempDir()
+		config, data, creds := filepath.Join(dir, "gaikei.yaml"), filepath.Join(dir, "data"), filepath.Join(dir, "p1.creds")
+		if err := os.WriteFile(config, benchConfig(url, 1000, "10s", "5s"), 0o600); err != nil {
+			b.Fatal(err)
+		}
+		centre := startProcess(b, "aggregator", "-c", config, "--data", data, "--listen", "127.0.0.1:0", "--accept", "127.0.0.1:0")
+		for range 100 {
+			if exists(filepath.Join(data, socketName)) {
+				break
+			}
+			pause(b.Context(), 100*time.Millisecond)
+		}
+		enroll := command(b.Context(), nil, "probers", "enroll", "--data", data, "--region", "here", "--name", "p1", "--out", creds)
+		if out, err := enroll.CombinedOutput(); err != nil {
+			b.Fatalf("%v: %s", err, out)
+		}
+		prober := startProcess(b, "prober", "--creds", creds, "--data", filepath.Join(dir, "prober"))
+		pause(b.Context(), long)
+		b.ReportMetric(float64(resident(b, prober.Process.Pid))/1e6, "MB-prober")
+		b.ReportMetric(float64(resident(b, centre.Process.Pid))/1e6, "MB-aggregator")
+		for _, cmd := range []*exec.Cmd{prober, centre} {
+			cmd.Process.Signal(syscall.SIGTERM)
+			if err := cmd.Wait(); err != nil {
+				b.Fatal(err)
+			}
+		}
+		up := 0
+		if up = countUp(b, data, 1000); float64(up) < 0.9*1000*long.Seconds()/10-2000 {
+			b.Fatalf("%d slots are up: the figures would be about something else", up)
+		}
+		b.ReportMetric(float64(up), "slots-up")
+	}
+}
+
+func startProcess(b *testing.B, args ...string) *exec.Cmd {
+	b.Helper()
+	cmd := command(b.Context(), nil, args...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	return cmd
 }
 
 // resident is a process's resident memory in bytes.

@@ -190,6 +190,9 @@ func (i *importer) maintenance(ctx context.Context) error {
 
 func (i *importer) evidence(ctx context.Context) error {
 	return i.to.db.transact(ctx, func(tx *transaction) error {
+		if err := tx.exec("lock evidence"); err != nil {
+			return err
+		}
 		return i.from.each(ctx, i.tx, "all evidence", nil, func(scan func(...any) error) error {
 			var x sli.Series
 			var slot int64

@@ -338,6 +338,9 @@ func (s *Store) IngestEvidence(ctx context.Context, ms []Message) error {
 	defer s.writing.Unlock()
 	var out []rejection
 	err := s.db.transact(ctx, func(tx *transaction) error {
+		if err := tx.exec("lock evidence"); err != nil {
+			return err
+		}
 		out = out[:0]
 		for _, m := range ms {
 			if m.Received.IsZero() {

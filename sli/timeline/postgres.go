@@ -83,7 +83,9 @@ func openPostgres(ctx context.Context, address string) (_ *database, where strin
 	db.write.SetMaxOpenConns(writers)
 	db.write.SetMaxIdleConns(writers)
 	own := cfg.Copy()
-	own.RuntimeParams["idle_session_timeout"] = idleSession
+	if _, ok := own.RuntimeParams["idle_session_timeout"]; !ok {
+		own.RuntimeParams["idle_session_timeout"] = idleSession
+	}
 	db.own = stdlib.OpenDB(*own, stdlib.OptionAfterConnect(durable))
 	db.own.SetMaxIdleConns(-1)
 	db.read = stdlib.OpenDB(*cfg)

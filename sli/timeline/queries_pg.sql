@@ -13,6 +13,9 @@ SELECT pg_advisory_xact_lock(hashtext('gaikei ' || current_schema()), 2);
 -- name: lock regions
 SELECT pg_advisory_xact_lock(hashtext('gaikei ' || current_schema()), 3);
 
+-- name: lock evidence
+SELECT pg_advisory_xact_lock(hashtext('gaikei ' || current_schema()), 5);
+
 -- name: claim folding
 SELECT pg_try_advisory_lock(hashtext('gaikei ' || current_schema()), 4);
 

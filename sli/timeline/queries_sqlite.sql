@@ -9,6 +9,9 @@ SELECT 1; -- a writing transaction is alone already
 -- name: lock regions
 SELECT 1;
 
+-- name: lock evidence
+SELECT 1;
+
 -- name: append journal
 INSERT INTO journal (region, prober, received, payload) VALUES ($1, $2, $3, $4) RETURNING seq;
 

@@ -201,6 +201,32 @@ func TestAnotherTakesOver(t *testing.T) {
 	}
 }
 
+// A process that is stopped in mid-course keeps its connections, and does not keep the others from folding.
+func TestAFrozenLeaderIsReplaced(t *testing.T) {
+	p, all := several(t, 1)
+	frozen := place{Options{Database: withSetting(t, p.Database, "idle_session_timeout", "1s")}}.store(t)
+	at := noon.Add(-time.Minute)
+	ingest(t, frozen, message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{up("shop", at)}}))
+	tick(t, frozen, 0)
+	ingest(t, all[0], message(t, "p", probe.Batch{Results: []probe.Result{down("shop", at.Add(10*time.Second))}}))
+	for !all[0].shared.leads { // a second later
+		tick(t, all[0], 0)
+	}
+	foldAll(t, all[0])
+	// It comes to itself, in the belief that it still leads.
+	frozen.writing.Lock()
+	err := frozen.fold(t.Context(), everything)
+	frozen.writing.Unlock()
+	if err == nil {
+		t.Error("a fold by who was replaced: got no error")
+	}
+	_ = frozen.follow(t.Context()) // it finds its connection gone
+	for what, s := range map[string]*Store{"frozen": frozen, "other": all[0]} {
+		catchUp(t, s)
+		wantText(t, what, "up down{timeout} no_data", outcomes(t, s, at, at.Add(30*time.Second)))
+	}
+}
+
 // Who takes over folds by what is in the database then, and not by what it knew.
 func TestWhoTakesOverKnowsWhatWasForgotten(t *testing.T) {
 	p, all := several(t, 1)

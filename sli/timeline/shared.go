@@ -209,7 +209,13 @@ func (s *Store) follow(ctx context.Context) error {
 	if led, err := s.lead(ctx); !led {
 		return err
 	}
-	return s.fold(ctx, everything)
+	// Part by part: a transaction must not take long, however many series there are.
+	for i := range uint32(foldParts) {
+		if err := s.fold(ctx, part{i, foldParts}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tidyJournal makes partitions ahead, and drops those that nobody needs any more. Under writing.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -29,10 +30,11 @@ const Password = "open-sesame-7"
 // A Cluster starts one server when a test first asks for a database. The zero value is ready for use, for one package's
 // tests: TestMain calls Stop at their end.
 type Cluster struct {
-	once   sync.Once
-	server *server
-	err    error
-	count  atomic.Int64
+	once    sync.Once
+	server  *server
+	err     error
+	stopped chan struct{}
+	count   atomic.Int64
 }
 
 type server struct {
@@ -52,7 +54,7 @@ func (c *Cluster) Database(tb testing.TB) string {
 		}
 		tb.Fatal(err)
 	}
-	c.once.Do(func() { c.server, c.err = start(bin) })
+	c.once.Do(func() { c.start(bin) })
 	if c.err != nil {
 		tb.Fatal(c.err)
 	}
@@ -63,11 +65,25 @@ func (c *Cluster) Database(tb testing.TB) string {
 	return c.server.address(name)
 }
 
+// start starts the server from a thread that stays, for the server ends with it.
+func (c *Cluster) start(bin string) {
+	started := make(chan struct{})
+	c.stopped = make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		c.server, c.err = start(bin)
+		close(started)
+		<-c.stopped
+	}()
+	<-started
+}
+
 // Stop stops the server, if one was started, and removes all it had.
 func (c *Cluster) Stop() error {
 	if c.server == nil {
 		return nil
 	}
+	defer close(c.stopped)
 	return c.server.stop()
 }
 

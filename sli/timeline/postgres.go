@@ -6,6 +6,7 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"strconv"
@@ -30,10 +31,9 @@ const (
 	oldestPG = 140000          // as server_version_num has it
 )
 
-// settings are those that a connection has unless the address says otherwise. A process that is stopped in mid-course
-// or has lost its network must not keep transactions open, which everybody would wait for.
+// settings are those that a session has unless the address says otherwise. A process that is stopped in mid-course or
+// has lost its network must not keep transactions open, which everybody would wait for.
 var settings = map[string]string{
-	"application_name":                    "gaikei",
 	"idle_in_transaction_session_timeout": "60000", // ms
 	"tcp_keepalives_idle":                 "15",    // s
 	"tcp_keepalives_interval":             "5",     // s
@@ -62,10 +62,8 @@ func parseAddress(address string) (*pgx.ConnConfig, error) {
 	if !strings.Contains(address, "connect_timeout") {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
-	for name, value := range settings {
-		if _, ok := cfg.RuntimeParams[name]; !ok {
-			cfg.RuntimeParams[name] = value
-		}
+	if _, ok := cfg.RuntimeParams["application_name"]; !ok {
+		cfg.RuntimeParams["application_name"] = "gaikei"
 	}
 	return cfg, nil
 }
@@ -79,16 +77,14 @@ func openPostgres(ctx context.Context, address string) (_ *database, where strin
 	where = described(cfg)
 	db := newDatabase(queriesPGSQL, schemaPGSQL)
 	db.patience = patience
-	db.write = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(durable))
+	db.write = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(setUp(settings)))
 	db.write.SetMaxOpenConns(writers)
 	db.write.SetMaxIdleConns(writers)
-	own := cfg.Copy()
-	if _, ok := own.RuntimeParams["idle_session_timeout"]; !ok {
-		own.RuntimeParams["idle_session_timeout"] = idleSession
-	}
-	db.own = stdlib.OpenDB(*own, stdlib.OptionAfterConnect(durable))
+	own := maps.Clone(settings)
+	own["idle_session_timeout"] = idleSession
+	db.own = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(setUp(own)))
 	db.own.SetMaxIdleConns(-1)
-	db.read = stdlib.OpenDB(*cfg)
+	db.read = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(setUp(settings)))
 	db.read.SetMaxOpenConns(readers)
 	db.read.SetMaxIdleConns(readers)
 	if err = oldEnough(ctx, db.read); err == nil {
@@ -111,10 +107,20 @@ func rebase(tx *transaction) error {
 	return tx.exec("rebase journal")
 }
 
-// durable makes sure that a commit is on the disk when it returns, whatever the server's default is.
-func durable(ctx context.Context, c *pgx.Conn) error {
-	_, err := c.Exec(ctx, `SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'`)
-	return err
+// setUp gives a session its settings, but for those that the address gave it, and makes sure that a commit is on the disk
+// when it returns, whatever the server's default is. It does so by statements, since poolers refuse most of these when
+// a session begins.
+func setUp(settings map[string]string) func(ctx context.Context, c *pgx.Conn) error {
+	return func(ctx context.Context, c *pgx.Conn) error {
+		text := "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"
+		for name, value := range settings {
+			if _, given := c.Config().RuntimeParams[name]; !given {
+				text += " SET " + name + " = " + value + ";"
+			}
+		}
+		_, err := c.Exec(ctx, text)
+		return err
+	}
 }
 
 // An unreached database is told in one line: every address of it that was tried has one, and the last one says it all.

@@ -227,6 +227,26 @@ func TestAFrozenLeaderIsReplaced(t *testing.T) {
 	}
 }
 
+// A commit is on the disk when it returns, also where the server's default is to be faster.
+func TestCommitsAreDurable(t *testing.T) {
+	p := place{Options{Database: cluster.Database(t)}}
+	u, err := url.Parse(p.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(t, admin(t, p), "ALTER DATABASE "+u.Path[1:]+" SET synchronous_commit = off")
+	s := p.store(t)
+	for name, db := range map[string]*sql.DB{"writing": s.db.write, "folding": s.db.own} {
+		var got, idle string
+		if err := db.QueryRowContext(t.Context(), "SELECT current_setting('synchronous_commit'), current_setting('idle_in_transaction_session_timeout')").Scan(&got, &idle); err != nil {
+			t.Fatal(err)
+		}
+		if got != "on" || idle != "1min" {
+			t.Errorf("%s: got synchronous_commit %s and a limit of %s, want on and 1min", name, got, idle)
+		}
+	}
+}
+
 // Who takes over folds by what is in the database then, and not by what it knew.
 func TestWhoTakesOverKnowsWhatWasForgotten(t *testing.T) {
 	p, all := several(t, 1)

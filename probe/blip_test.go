@@ -227,12 +227,12 @@ func TestAnyBlip(t *testing.T) {
 		sc := scene{
 			kind:    rapid.SampledFrom([]string{"tcp", "udp", "down"}).Draw(rt, "kind"),
 			think:   time.Duration(rapid.SampledFrom([]int{0, 0, 100, 300, 700, 1500, 5000}).Draw(rt, "think")) * time.Millisecond,
-			timeout: time.Duration(rapid.SampledFrom([]int{40, 300, 600, 900, 1000, 1010, 1300, 1500, 2000, 3000, 10000}).Draw(rt, "timeout")) * time.Millisecond,
+			timeout: time.Duration(rapid.SampledFrom([]int{40, 300, 600, 900, 1000, 1010, 1300, 1400, 1500, 2000, 3000, 10000}).Draw(rt, "timeout")) * time.Millisecond,
 			begins:  time.Duration(rapid.IntRange(-4000, 7000).Draw(rt, "begins")) * time.Millisecond,
 			lasts:   time.Duration(rapid.IntRange(500, 4000).Draw(rt, "lasts")) * time.Millisecond,
 			busy:    rapid.Bool().Draw(rt, "busy"),
 		}
-		if sc.truth() >= sc.timeout || sc.kind == "udp" && sc.truth() > half {
+		if sc.truth() >= sc.timeout || sc.kind == "udp" && sc.truth() > 400*time.Millisecond {
 			return
 		}
 		r, ev, hidden := sc.play(t)

@@ -129,7 +129,7 @@ func TestNamesThatDoNotResolve(t *testing.T) {
 }
 
 // TestResolverRemembers: what a resolver remembers of a blip is not booked to a name that it could find before and after,
-// nor that it did not find it within a time-out under ShortLookup.
+// nor that it did not find it within a shorter time-out than ShortLookup.
 func TestResolverRemembers(t *testing.T) {
 	failures := 0
 	rapid.Check(t, func(rt *rapid.T) {
@@ -140,7 +140,7 @@ func TestResolverRemembers(t *testing.T) {
 		if rapid.Bool().Draw(rt, "at once") {
 			f.givesUp = 0
 		}
-		check := Check{ID: "c", Interval: ms("interval", 2000, 60000), Timeout: ms("timeout", 300, 1999)}
+		check := Check{ID: "c", Interval: ms("interval", 2000, 60000), Timeout: ms("timeout", 300, 1899)}
 		begins, lasts := ms("begins", -1000, 30000), ms("lasts", 500, 90000)
 		var booked []string
 		synctest.Test(t, func(t *testing.T) {

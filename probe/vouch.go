@@ -8,13 +8,14 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
-// ShortSilence is the time in which one blip of our own can be all there is to silence: of what was lost at its beginning
-// and sent again after a second, the answer may come no sooner. A check whose timeout is shorter is seldom believed the
-// first time that nothing comes back.
-const ShortSilence = roundAfter + half
-
-// ShortLookup is the same for finding an address: within it a resolver asks again, at a pace of its own.
-const ShortLookup = 2 * time.Second
+// ShortSilence and ShortLookup are timeouts in less than which one blip of our own can be all there is to silence, of a target
+// and of the resolver: what was lost at its beginning is sent again after a second, and the answer to that takes a while; a
+// resolver that lost a question asks again at a pace of its own. A check with a shorter timeout is seldom believed the first
+// time that nothing comes back.
+const (
+	ShortSilence = 1500 * time.Millisecond
+	ShortLookup  = 2 * time.Second
+)
 
 // The times of vouching.
 const (
@@ -25,6 +26,7 @@ const (
 	atOnce       = 50 * time.Millisecond  // how soon after a failure a round must begin to speak for its instant
 	within       = 2 * time.Second        // how far from an instant a sighting still speaks for it
 	half         = 500 * time.Millisecond // the shortest blip of our own that a loss must not be taken for
+	lead         = 100 * time.Millisecond // what may pass of a timeout before the phase that uses it up
 	remembered   = 6 * time.Minute        // how long a resolver may try and then remember that it failed: see claim.addRow
 	verdictLimit = 10 * time.Second       // the longest wait for a verdict
 )
@@ -42,7 +44,7 @@ type claim struct {
 // first; otherwise, and if they were not, zero.
 //
 // The question is always whether one blip of our own could have made what was seen. A failure is one of the attempt's last
-// phase, so it runs from there. Silence of ShortSilence and more takes a blip that swallowed the first packet and its repetition
+// phase, so it runs from there. Silence of nearly ShortSilence takes a blip that swallowed the first packet and its repetition
 // a second later; so it is enough that a quorum was seen between the two, within roundAfter (and grace) of s,
 // and against blips that begin later, that it was seen in every two seconds from s to two seconds after e. The same
 // is asked of what a gateway or a resolver tells after a second. A word from afar (a refusal, a reset,
@@ -137,9 +139,9 @@ func dense(s, to time.Time) stretch { return stretch{from: s.Add(-half), to: to,
 func (r Reason) long() time.Duration {
 	switch {
 	case r == DNSTimeout:
-		return ShortLookup
+		return ShortLookup - lead
 	case r.silence():
-		return ShortSilence
+		return ShortSilence - lead
 	}
 	return roundAfter
 }

@@ -120,13 +120,14 @@ func (l *linter) check(c *probe.Check, path string) {
 // brief looks at a timeout in which a blip of a prober's own network can be all there is to a failure.
 func (l *linter) brief(c *probe.Check, path string) {
 	silence, lookup := FormatDuration(probe.ShortSilence), FormatDuration(probe.ShortLookup)
+	remedy := "use " + lookup + " or more"
 	if c.Timeout < probe.ShortSilence {
 		l.warn(path, c.Name+": a timeout under "+silence+" cannot tell an outage from a blip of the prober's own network at once, so at least the first slot of one stays inconclusive",
-			"use "+silence+" or more")
+			remedy)
 	}
 	if c.Timeout < probe.ShortLookup && c.Kind.Target().Name {
 		l.warn(path, c.Name+": a timeout under "+lookup+" cannot tell a name that is not found in time from a blip of the prober's own network, so dns_timeout stays inconclusive for minutes",
-			"use "+lookup+" or more")
+			remedy)
 	}
 }
 

@@ -56,7 +56,7 @@ func TestLint(t *testing.T) {
 			"x:4:39: checks[0].timeout: x: timeout and interval are both 30s, so a slow answer delays the next slot until it is missed (shorten the timeout, or lengthen the interval)",
 		}},
 		{"a timeout that a blip can fill", with("timeout: 5s", "timeout: 1499ms"), []string{
-			"x:4:39: checks[0].timeout: x: a timeout under 1s500ms cannot tell an outage from a blip of the prober's own network at once, so at least the first slot of one stays inconclusive (use 1s500ms or more)",
+			"x:4:39: checks[0].timeout: x: a timeout under 1s500ms cannot tell an outage from a blip of the prober's own network at once, so at least the first slot of one stays inconclusive (use 2s or more)",
 		}},
 		{"one that a blip cannot fill", with("timeout: 5s", "timeout: 1500ms"), nil},
 		{"one that a blip can fill, with a name", strings.NewReplacer(

@@ -30,7 +30,7 @@ func TestHangingControl(t *testing.T) {
 	l.controls += fmt.Sprintf("    - {http: {url: \"http://%s/\"}}\n", hung.Addr())
 	config := l.config("here: {}", "healthy") +
 		fmt.Sprintf("  - {name: closed, tcp: {address: \"127.0.0.1:%s\"}}\n", freePort(t)) +
-		fmt.Sprintf("  - {name: hung, interval: 2s, timeout: 1200ms, http: {url: \"http://%s/\"}}\n", hung.Addr())
+		fmt.Sprintf("  - {name: hung, interval: 2s, timeout: 1800ms, http: {url: \"http://%s/\"}}\n", hung.Addr())
 	dir := t.TempDir()
 	p := start(t, writeFile(t, dir, "gaikei.yaml", config), dir+"/data")
 	in := span{from: time.Now().Add(time.Second)}

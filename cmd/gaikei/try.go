@@ -129,7 +129,7 @@ func unvouched(file string, s probe.ControlsStatus, e *probe.Evidence) string {
 		return "the controls of " + file + " were not seen at every instant that matters, so what was seen may be this machine's own"
 	}
 	return fmt.Sprintf("the controls of %s answered afterwards, but what took under %s can be a blip of this machine's network that was over by then: "+
-		"look again, and at silence with a timeout of %s or more; 'gaikei run' believes a failure after another", file, config.FormatDuration(long), config.FormatDuration(long))
+		"look again, and at silence with a timeout of %s or more; 'gaikei run' believes a failure after another", file, config.FormatDuration(long), config.FormatDuration(probe.ShortLookup))
 }
 
 // A trial is a check and what is needed to judge it.

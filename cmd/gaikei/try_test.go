@@ -142,7 +142,7 @@ checks:
   - {name: patient, timeout: 2s, http: {url: "http://`+silent.Addr().String()+`/"}}
 `)
 	code, out, errs := gaikei(t, "try", "-c", path, "brief")
-	if code != exitNegative || !strings.Contains(out, "would have been: response_timeout") || !strings.Contains(errs, "answered afterwards") || !strings.Contains(errs, "a timeout of 1s500ms or more") {
+	if code != exitNegative || !strings.Contains(out, "would have been: response_timeout") || !strings.Contains(errs, "answered afterwards") || !strings.Contains(errs, "a timeout of 2s or more") {
 		t.Errorf("exit code %d, want 1, inconclusive, and what timeout would tell:\n%s%s", code, out, errs)
 	}
 	code, out, errs = gaikei(t, "try", "-c", path, "patient")

@@ -206,6 +206,7 @@ func TestBlipsFound(t *testing.T) {
 		"an interface comes back a moment after the failure":              {kind: "down", timeout: 2 * time.Second, begins: -3820 * ms, lasts: 4000 * ms, busy: true},
 		"over before a short time-out is":                                 {kind: "tcp", timeout: 600 * ms, begins: -100 * ms, lasts: 500 * ms},
 		"the same, of a query":                                            {kind: "udp", timeout: 900 * ms, begins: -100 * ms, lasts: 500 * ms},
+		"the time is up before a segment is sent for the fourth time":     {kind: "tcp", timeout: 1400 * ms, begins: 21 * ms, lasts: 600 * ms},
 		"the time is up as the SYN is sent again":                         {kind: "tcp", timeout: time.Second, lasts: 500 * ms},
 		"a lost SYN uses up the time of a slow answer":                    {kind: "tcp", think: 1500 * ms, timeout: 2 * time.Second, lasts: 500 * ms},
 	} {

@@ -105,7 +105,7 @@ func anySeries(rt *rapid.T) series {
 		s.lasts = slots*s.interval - s.begins + ms("into", 0, 500)
 	}
 	for i := range rapid.IntRange(1, 4).Draw(rt, "checks") {
-		s.timeouts = append(s.timeouts, ms(fmt.Sprint("timeout", i), 300, 1400))
+		s.timeouts = append(s.timeouts, ms(fmt.Sprint("timeout", i), 300, 1399))
 	}
 	return s
 }

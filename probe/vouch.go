@@ -74,7 +74,7 @@ func claimOf(a *Attempt, s, e, before time.Time) claim {
 		c.ways = [][]stretch{{first(s), throughout(s, e)}}
 	case a.delayed():
 		c.ways = [][]stretch{{dense(s, e), first(s), throughout(s, e.Add(within))}}
-	case e.Sub(failing) >= a.Reason.long():
+	case e.Sub(failing) >= a.long():
 		c.ways = [][]stretch{{first(failing), throughout(failing, e.Add(within))}}
 	case a.Reason.fromAfar():
 		c.ways = [][]stretch{{window(e, within)}}
@@ -135,12 +135,15 @@ func throughout(s, to time.Time) stretch {
 // dense asks for a quorum in every half second, from half a second before s.
 func dense(s, to time.Time) stretch { return stretch{from: s.Add(-half), to: to, piece: half} }
 
-// long is how long a failure must have taken for a blip to have swallowed more than one packet.
-func (r Reason) long() time.Duration {
+// long is how long a failure must have taken for a blip to have swallowed more than one packet. What is not acknowledged
+// is sent again after twice the time each: what a blip swallowed that was over by the first round is by then acknowledged.
+func (a *Attempt) long() time.Duration {
 	switch {
-	case r == DNSTimeout:
+	case a.Pending:
+		return 2*(roundAfter+grace) + grace
+	case a.Reason == DNSTimeout:
 		return ShortLookup - lead
-	case r.silence():
+	case a.Reason.silence():
 		return ShortSilence - lead
 	}
 	return roundAfter

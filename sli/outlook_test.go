@@ -26,11 +26,15 @@ func TestOutlook(t *testing.T) {
 		{"a region on its own", stands{"w": "gbg", "x": "gbg", "y": "gbg", "z": "ggg"}, []sli.Island{{Region: "b", Alone: 3, Of: 4}}, nil},
 		{"and a partial outage between the others", stands{"w": "gbg", "x": "gbg", "y": "gbg", "z": "bgg"}, []sli.Island{{Region: "b", Alone: 3, Of: 4}}, []sli.Peninsula{{Check: "z", Bad: []string{"a"}, Good: []string{"c"}}}},
 		{
-			"two targets are too few to blame a region", stands{"w": "gbg", "x": "gbg"}, nil,
+			"two targets are too few to blame a region",
+			stands{"w": "gbg", "x": "gbg"},
+			nil,
 			[]sli.Peninsula{{Check: "w", Bad: []string{"b"}, Good: []string{"a", "c"}}, {Check: "x", Bad: []string{"b"}, Good: []string{"a", "c"}}},
 		},
 		{
-			"so are three of many", stands{"u": "ggg", "v": "ggg", "w": "gbg", "x": "gbg", "y": "gbg", "s": "ggg", "t": "ggg"}, nil,
+			"so are three of many",
+			stands{"u": "ggg", "v": "ggg", "w": "gbg", "x": "gbg", "y": "gbg", "s": "ggg", "t": "ggg"},
+			nil,
 			[]sli.Peninsula{{Check: "w", Bad: []string{"b"}, Good: []string{"a", "c"}}, {Check: "x", Bad: []string{"b"}, Good: []string{"a", "c"}}, {Check: "y", Bad: []string{"b"}, Good: []string{"a", "c"}}},
 		},
 		{"what only one region looks at says nothing", stands{"w": "-b-", "x": "-b-", "y": "-b-"}, nil, nil},

@@ -96,6 +96,7 @@ type transaction struct {
 	ctx      context.Context
 	queries  map[string]string
 	prepared map[string]*sql.Stmt // each once; nil: the driver does that better
+	bundle   *bundle              // nil: rows of days are read and put one by one
 }
 
 // beginner is *sql.DB or *sql.Conn.

@@ -56,10 +56,16 @@ func (s *Store) fold(ctx context.Context, p part) error {
 	// Rows of blocks are appended in this order, so that neighbours in a file are neighbours in a day.
 	slices.SortFunc(fs, func(a, b folding) int { return compareSeries(a.t.Series, b.t.Series) })
 	err := s.folding(ctx, func(tx *transaction) error {
+		if err := s.readAhead(tx, fs); err != nil {
+			return err
+		}
 		for i := range fs {
 			if err := s.foldOne(tx, &fs[i]); err != nil {
 				return fmt.Errorf("%s in %s: %w", fs[i].t.Check, fs[i].t.Region, err)
 			}
+		}
+		if err := tx.putBundle(); err != nil {
+			return err
 		}
 		return s.forgetJournal(tx, p, needed)
 	})
@@ -116,14 +122,20 @@ func (s *Store) byDay(t *timeline) map[int64]slots {
 	return days
 }
 
+// identify finds out the id of a series that is not known to have one.
+func (s *Store) identify(tx *transaction, f *folding) error {
+	if f.id > 0 {
+		return nil
+	}
+	if err := tx.one("series", []any{f.t.Check, f.t.Region}, &f.id); err != nil {
+		return err
+	}
+	return s.noteChange(tx)
+}
+
 func (s *Store) foldOne(tx *transaction, f *folding) error {
-	if f.id == 0 {
-		if err := tx.one("series", []any{f.t.Check, f.t.Region}, &f.id); err != nil {
-			return err
-		}
-		if err := s.noteChange(tx); err != nil {
-			return err
-		}
+	if err := s.identify(tx, f); err != nil {
+		return err
 	}
 	j := s.joiner(f.t)
 	for _, day := range slices.Sorted(maps.Keys(f.days)) {
@@ -134,7 +146,7 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 		all := j.merged(old, f.days[day])
 		// More than that no grid can ask for; it is a prober gone wild, and the block must stay readable.
 		all.entries = all.entries[:min(len(all.entries), maxEntries)]
-		if err := tx.exec("put block", f.id, day, s.codec.encode(day, all)); err != nil {
+		if err := tx.put("put block", dayKey{f.id, day}, s.codec.encode(day, all)); err != nil {
 			return err
 		}
 		if err := s.summarise(tx, f, day, all); err != nil {
@@ -150,7 +162,7 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 // readBlock returns what is stored of a day, nothing if there is no block.
 func (s *Store) readBlock(tx *transaction, series, day int64) (slots, error) {
 	var data []byte
-	err := tx.one("block", []any{series, day}, &data)
+	err := tx.day("block", dayKey{series, day}, &data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return slots{}, nil
 	}
@@ -174,13 +186,13 @@ func (s *Store) foldPhases(tx *transaction, f *folding, day int64) error {
 		return err
 	}
 	d.take(f.looks[day])
-	return tx.exec("put phases", f.id, day, s.codec.encodePhases(day, d))
+	return tx.put("put phases", dayKey{f.id, day}, s.codec.encodePhases(day, d))
 }
 
 // readPhases returns what is stored of a day's phases.
 func (s *Store) readPhases(tx *transaction, series, day int64) (*phases, error) {
 	var data []byte
-	err := tx.one("day phases", []any{series, day}, &data)
+	err := tx.day("day phases", dayKey{series, day}, &data)
 	if errors.Is(err, sql.ErrNoRows) {
 		return new(phases), nil
 	}

@@ -135,6 +135,28 @@ func TestAnyImport(t *testing.T) {
 	})
 }
 
+// A block that an import has just made is not lost in a fold by who does not know of it yet.
+func TestAFoldAfterAnImport(t *testing.T) {
+	source, p := t.TempDir(), place{Options{Database: cluster.Database(t)}}
+	from, to := openStore(t, source, &clock{noon}), p.store(t)
+	at := noon.Add(-time.Minute)
+	epoch := probe.Batch{Epochs: []probe.Epoch{follow("shop")}}
+	ingest(t, from, message(t, "p", epoch), message(t, "p", probe.Batch{Results: []probe.Result{withPhases("p", at)}}))
+	foldAll(t, from)
+	if err := from.Close(); err != nil {
+		t.Fatal(err)
+	}
+	foldAll(t, to) // so that it leads
+	ingest(t, to, message(t, "q", epoch), message(t, "q", probe.Batch{Results: []probe.Result{down("shop", at.Add(10*time.Second))}}))
+	importInto(t, source, p)
+	foldAll(t, to)
+	wantText(t, "folded", "up down{timeout} no_data", outcomes(t, to, at, at.Add(30*time.Second)))
+	rs, err := to.Phases(t.Context(), sli.Query{Window: 2 * time.Hour})
+	if err != nil || len(rs) != 1 || rs[0].Phases[0].Count != 1 {
+		t.Errorf("phases: got %+v, error %v, want one slot", rs, err)
+	}
+}
+
 func TestImportKeepsOrdinals(t *testing.T) {
 	for _, x := range []struct {
 		what   string

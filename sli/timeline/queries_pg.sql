@@ -42,6 +42,24 @@ WHERE xid >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snaps
 -- name: read folds
 SELECT part, seen::text FROM folded WHERE NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot);
 
+-- name: many blocks
+SELECT series, day, data FROM block JOIN unnest($1::bigint[], $2::bigint[]) AS wanted (s, d) ON series = s AND day = d;
+
+-- name: many phases
+SELECT series, day, data FROM phases JOIN unnest($1::bigint[], $2::bigint[]) AS wanted (s, d) ON series = s AND day = d;
+
+-- name: put many blocks
+INSERT INTO block (series, day, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
+
+-- name: put many summaries
+INSERT INTO summary (series, day, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
+
+-- name: put many phases
+INSERT INTO phases (series, day, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
+
 -- name: record fold
 UPDATE folded SET xid = pg_current_xact_id(), seen = $3::text::pg_snapshot WHERE part % $2::bigint = $1::bigint;
 

@@ -111,7 +111,7 @@ func (s *Store) summarise(tx *transaction, f *folding, day int64, block slots) e
 		return err
 	}
 	g := groundsOf(f.t.epochs, f.t.due)
-	return tx.exec("put summary", f.id, day, append(g.seal(day, tally), tally...))
+	return tx.put("put summary", dayKey{f.id, day}, append(g.seal(day, tally), tally...))
 }
 
 // complete reports whether little is to be expected of a day: it is over, or its last due slot is there.

@@ -131,7 +131,7 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 	s.add(ctx, store.Run, c.web(listeners), c.deadman.run, c.tellFaults)
 	s.add(ctx, c.take(hub, relay.Live), c.take(hub, relay.Late), c.takeEvidence(hub))
 	s.add(ctx, hub.Run, c.roster.run,
-		func(ctx context.Context) error { return hub.ServePlans(ctx, c.planner.answer) },
+		func(ctx context.Context) error { return hub.ServePlans(ctx, c.answerPlans) },
 		func(ctx context.Context) error { return hub.ServeBeats(ctx, c.roster.beat) },
 		func(ctx context.Context) error { return hub.HearBeats(ctx, c.roster.hear) },
 		func(ctx context.Context) error { return c.run(ctx, file, hangup) })
@@ -158,6 +158,17 @@ func (o *aggregatorOptions) openHub(ctx context.Context, r *roster, log *slog.Lo
 		return nil, unreachable(err, "choose another address with --accept or --accept-websocket")
 	}
 	return nil, unopened(err)
+}
+
+// answerPlans answers for plans once the configuration is one: who asks while this starts must not hear of an older one,
+// or none.
+func (c *centre) answerPlans(ctx context.Context, region string, question []byte) []byte {
+	select {
+	case <-c.planned:
+		return c.planner.answer(ctx, region, question)
+	case <-ctx.Done():
+		return nil
+	}
 }
 
 // take returns the stage that takes a lane's results into the store until its context ends.

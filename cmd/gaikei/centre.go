@@ -30,6 +30,7 @@ type centre struct {
 	log     *slog.Logger
 	door    *door // who may come in
 	state   atomic.Pointer[state]
+	planned chan struct{} // closed when the first configuration is in force
 }
 
 // A state is what the page and the metrics show of the configuration in force. It is never changed.
@@ -39,7 +40,7 @@ type state struct {
 }
 
 func newCentre(o runOptions, store *timeline.Store, st *station, log *slog.Logger) *centre {
-	return &centre{opts: o, store: store, station: st, planner: planner{store: store, lead: takeover}, log: log}
+	return &centre{opts: o, store: store, station: st, planner: planner{store: store, lead: takeover}, log: log, planned: make(chan struct{})}
 }
 
 // reloadAgain is how long to wait before a configuration that could not be put into force, as on a full disk, is tried
@@ -98,6 +99,7 @@ func (c *centre) start(ctx context.Context, g *errgroup.Group, file *config.File
 	if err := c.apply(ctx, g, file); err != nil {
 		return err
 	}
+	close(c.planned)
 	c.log.Info("running", "checks", len(file.Checks), "regions", len(chosen), "page", c.door.scheme()+"://"+c.opts.listen)
 	if err := pastMaintenance(&config.File{}, file, time.Now()); err != nil {
 		c.log.Warn("it counts only as far as it was in force when it began", "maintenance", err)

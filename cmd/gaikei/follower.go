@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/gaikei/gaikei/config"
 	"github.com/gaikei/gaikei/probe"
@@ -20,8 +21,15 @@ import (
 // planEvery is about how often a prober asks for a newer plan. It also does when a heartbeat is told of one.
 const planEvery = 10 * time.Second
 
-// planTimeout bounds one question.
+// planTimeout bounds one question, and its repetition while the aggregator is asked too often.
 const planTimeout = 15 * time.Second
+
+// questions that a prober asks a second, and how many at once: the aggregator answers few more of one prober, and
+// those of its heartbeats are among them.
+const (
+	askRate  = 3
+	askBurst = 5
+)
 
 // A follower makes a station do what the aggregator plans for its region, with the last plan that is known while the
 // aggregator is away.
@@ -30,6 +38,7 @@ type follower struct {
 	region  string
 	kept    planFolder
 	ask     func(ctx context.Context, question []byte) ([]byte, error)
+	pace    *rate.Limiter
 	log     *slog.Logger
 	hint    chan struct{} // holds one when there seems to be a newer plan
 	news    chan struct{} // holds one when another plan is followed
@@ -48,7 +57,7 @@ type following struct {
 
 func newFollower(st *station, region string, ask func(context.Context, []byte) ([]byte, error)) *follower {
 	return &follower{
-		station: st, region: region, kept: planFolderIn(st.opts.data), ask: ask, log: st.log, hint: make(chan struct{}, 1),
+		station: st, region: region, kept: planFolderIn(st.opts.data), ask: ask, pace: rate.NewLimiter(askRate, askBurst), log: st.log, hint: make(chan struct{}, 1),
 		news: make(chan struct{}, 1),
 	}
 }
@@ -192,7 +201,16 @@ func (f *follower) fetch(ctx context.Context, m *wire.Manifest) error {
 func (f *follower) question(ctx context.Context, question []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, planTimeout)
 	defer cancel()
-	return f.ask(ctx, question)
+	for {
+		if err := f.pace.Wait(ctx); err != nil {
+			return nil, fmt.Errorf("ask for the plan: %w", err)
+		}
+		answer, err := f.ask(ctx, question)
+		if refused := new(relay.RefusedError); !errors.As(err, &refused) || refused.Reason != relay.RefusedTooFast {
+			return answer, err
+		}
+		f.pace.ReserveN(time.Now(), askBurst) // somebody else asks in this prober's name, or did just before
+	}
 }
 
 // follow makes the station do what a plan says. A check that is not understood is refused alone; controls that are

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
 
 	"github.com/gaikei/gaikei/config"
 	"github.com/gaikei/gaikei/probe"
@@ -231,5 +232,35 @@ func TestOddPlans(t *testing.T) {
 	}
 	if f := p.following(); f.revision != 0 {
 		t.Errorf("followed is %s, want nothing", fmt.Sprint(f))
+	}
+}
+
+// A plan of more chunks than the aggregator gives at once is asked for at a pace, and again where it was refused.
+func TestPacedQuestions(t *testing.T) {
+	t.Parallel()
+	l := newPlant(t)
+	p := newPupil(t)
+	var checks []string
+	for i := range 1500 {
+		checks = append(checks, fmt.Sprintf("c%d: enabled: true, interval: 1h", i))
+	}
+	p.give(planOf(t, l.config("tokyo: {}", checks...), 1))
+	room := rate.NewLimiter(5, 10)
+	ask, refusals := p.ask, 0
+	p.ask = func(ctx context.Context, question []byte) ([]byte, error) {
+		if refusals == 0 || !room.Allow() {
+			refusals++
+			return nil, &relay.RefusedError{Reason: relay.RefusedTooFast}
+		}
+		return ask(ctx, question)
+	}
+	if n := len(p.pack.Manifest.Chunks); n <= 11 {
+		t.Fatalf("the plan has %d chunks: too few for this test", n)
+	}
+	if err := p.look(p.ctx, p.group); err != nil {
+		t.Fatal(err)
+	}
+	if refusals != 1 || p.following().revision != 1 {
+		t.Errorf("refused %d times, want the one that this test makes; followed is revision %d, want 1", refusals, p.following().revision)
 	}
 }

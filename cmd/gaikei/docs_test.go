@@ -130,15 +130,15 @@ func sortedWords(s string) string {
 // TestUnitStartsTheProgram holds the commands of the systemd unit and its drop-in against the flags there are.
 func TestUnitStartsTheProgram(t *testing.T) {
 	var lines [][]string
-	for _, name := range []string{"gaikei.service", "beyond-loopback.conf"} {
+	for _, name := range []string{"gaikei.service", "beyond-loopback.conf", "gaikei-aggregator.service", "gaikei-prober.service"} {
 		unit, err := os.ReadFile("../../deploy/systemd/" + name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		lines = append(lines, regexp.MustCompile(`(?m)^Exec[A-Za-z]+=/usr/local/bin/gaikei (.+)$`).FindAllStringSubmatch(string(unit), -1)...)
 	}
-	if len(lines) != 4 {
-		t.Errorf("found %d commands, want 4", len(lines))
+	if len(lines) != 7 {
+		t.Errorf("found %d commands, want 7", len(lines))
 	}
 	for _, line := range lines {
 		if code, _, errs := gaikei(t, append(strings.Fields(line[1]), "--help")...); code != exitFine {

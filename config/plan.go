@@ -34,13 +34,31 @@ func ParseControls(name string, block []byte) (Controls, error) {
 	return b.Controls, d.err()
 }
 
-// Plan describes what the probers of a region are to do; revision and activation are left to who publishes it.
-func (f *File) Plan(region string, ordinal int) *probe.Plan {
-	p := &probe.Plan{Region: region, Ordinal: ordinal, Controls: ControlsBlock(f.Controls)}
+// A Planner describes what probers are to do. The blocks in its plans are written once for all regions.
+type Planner struct {
+	file     *File
+	controls []byte
+	blocks   map[string][]byte // by id
+}
+
+// Planner returns the planner of a configuration.
+func (f *File) Planner() *Planner {
+	p := &Planner{file: f, controls: ControlsBlock(f.Controls), blocks: make(map[string][]byte, len(f.Checks))}
 	for _, c := range f.Checks {
 		if c.Enabled {
-			p.Checks = append(p.Checks, probe.PlanOf(c, region, Block(c)))
+			p.blocks[c.ID] = Block(c)
 		}
 	}
 	return p
+}
+
+// Plan describes what the probers of a region are to do; revision and activation are left to who publishes it.
+func (p *Planner) Plan(region string, ordinal int) *probe.Plan {
+	plan := &probe.Plan{Region: region, Ordinal: ordinal, Controls: p.controls}
+	for _, c := range p.file.Checks {
+		if c.Enabled {
+			plan.Checks = append(plan.Checks, probe.PlanOf(c, region, p.blocks[c.ID]))
+		}
+	}
+	return plan
 }

@@ -59,7 +59,7 @@ func TestPlan(t *testing.T) {
 		}
 		region := f.Regions[0].Name
 		f.Checks[0].Enabled = false
-		p := f.Plan(region, 5)
+		p := f.Planner().Plan(region, 5)
 		if len(p.Checks) != len(f.Checks)-1 || p.Ordinal != 5 || p.Region != region {
 			t.Errorf("%s: got %d checks, ordinal %d, region %s, want all but the disabled one", path, len(p.Checks), p.Ordinal, p.Region)
 		}

@@ -120,7 +120,7 @@ func planOf(t *testing.T, text string, revision int64) *probe.Plan {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plan := file.Plan("tokyo", 0)
+	plan := file.Planner().Plan("tokyo", 0)
 	plan.Revision, plan.Activation = revision, time.Now().UnixMilli()
 	return plan
 }

@@ -26,8 +26,9 @@ type planner struct {
 
 // publish makes the configuration the plan of each of its regions. Regions that it no longer has get a plan of nothing.
 func (p planner) publish(ctx context.Context, file *config.File, ordinals map[string]int) error {
+	plans := file.Planner()
 	for _, r := range file.Regions {
-		if err := p.publishOne(ctx, file.Plan(r.Name, ordinals[r.Name])); err != nil {
+		if err := p.publishOne(ctx, plans.Plan(r.Name, ordinals[r.Name])); err != nil {
 			return err
 		}
 	}

@@ -139,9 +139,10 @@ func TestHTTPPhases(t *testing.T) {
 	})
 	a := look(t, &HTTP{URL: base, Body: BodyMatch{Contains: []string{"first last"}}})
 	wantReason(t, &a, ReasonNone)
-	for _, p := range []Phase{PhaseWait, PhaseRead} {
-		if got := a.PhaseTime(p); got < pause {
-			t.Errorf("%s -want +got:\n- at least %v\n+ %v", p, pause, got)
+	// How late the first bytes are seen on a busy machine counts as waiting, and shortens the reading.
+	for p, least := range map[Phase]time.Duration{PhaseWait: pause, PhaseRead: pause / 4} {
+		if got := a.PhaseTime(p); got < least {
+			t.Errorf("%s -want +got:\n- at least %v\n+ %v", p, least, got)
 		}
 	}
 	if a.Latency < 2*pause {

@@ -53,7 +53,8 @@ func TestReferenceNamesEveryMetric(t *testing.T) {
 	var want []metricRow
 	rare := map[string]string{} // name to labels
 	table := regexp.MustCompile("(?m)^\\| `(gaikei_[a-z_]+)` \\| ([a-z]+) \\| `?([a-z ]*?)`? ?\\| (.+) \\|$")
-	for _, row := range table.FindAllStringSubmatch(string(page), -1) {
+	of, _, _ := strings.Cut(string(page), rolesHeading)
+	for _, row := range table.FindAllStringSubmatch(of, -1) {
 		if strings.Contains(row[4], "(shown once there are any)") {
 			rare[row[1]] = row[3]
 			continue
@@ -80,6 +81,55 @@ checks:
 	}
 	if d := cmp.Diff(rare, rareMetrics(got)); d != "" {
 		t.Errorf("metrics of rare events in docs/reference.md and in the code (-want +got):\n%s", d)
+	}
+}
+
+// rolesHeading begins the table of metrics that an aggregator and a prober have and `gaikei run` has not.
+const rolesHeading = "### Of an aggregator and its probers"
+
+// TestReferenceNamesEveryMetricOfRoles holds both tables of metrics against what an aggregator and a prober show.
+func TestReferenceNamesEveryMetricOfRoles(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	above, below, found := strings.Cut(string(page), rolesHeading)
+	if !found {
+		t.Fatalf("docs/reference.md has no heading %q", rolesHeading)
+	}
+	row := regexp.MustCompile("(?m)^\\| `(gaikei_[a-z_]+)` \\| ([a-z]+) \\| `?([a-z ]*?)`? ?\\|")
+	known, unseen := map[string]metricRow{}, map[string]bool{}
+	for _, m := range row.FindAllStringSubmatch(string(page), -1) {
+		known[m[1]] = metricRow{m[1], m[2], sortedWords(m[3])}
+	}
+	for _, m := range row.FindAllStringSubmatch(below, -1) {
+		if unseen[m[1]] = true; strings.Contains(above, "`"+m[1]+"`") {
+			t.Errorf("%s is in both tables", m[1])
+		}
+	}
+	l := newPlant(t)
+	s := newSite(t, l.config("tokyo: {}", "web"))
+	s.aggregate("--name", "localhost") // with TLS, whose certificate has an end
+	listen := "127.0.0.1:" + freePort(t)
+	s.probe(s.enroll("enroll", "tokyo", "p1"), "--listen", listen)
+	s.follow(1, 1)
+	var text string
+	s.until("shows its first result", func() bool {
+		_, text = s.get("/metrics")
+		return strings.Contains(text, "gaikei_results_total{") && strings.Contains(text, "gaikei_prober_clock_offset_seconds{")
+	})
+	for _, got := range append(shownMetrics(t, text), shownMetrics(t, scrape(t, listen))...) {
+		delete(unseen, got.Name)
+		if got != known[got.Name] {
+			t.Errorf("%+v is shown, docs/reference.md has %+v", got, known[got.Name])
+		}
+	}
+	for _, rare := range []string{"gaikei_uplink_refused_total", "gaikei_prober_refused_total", "gaikei_refused_connections_total"} {
+		delete(unseen, rare) // shown once there are any
+	}
+	for name := range unseen {
+		t.Errorf("%s is in docs/reference.md, and neither shows it", name)
 	}
 }
 

@@ -154,7 +154,7 @@ func (s *tally) compare(t *testing.T, name string, slots []sli.Slot, truth *acce
 			if asked > 0 && at.After(begun) {
 				s.lost++
 				if !s.nearKill(at, killed) {
-					t.Errorf("%s at %v is %d, and the target was asked long before a kill", name, at, slot.Outcome)
+					t.Errorf("%s at %v is %v (%s), and the target was asked %d times, long before a kill at %v", name, at, slot.Outcome, slot.Reason, asked, killed)
 				}
 			}
 		default:

@@ -27,6 +27,16 @@ const (
 	CountRejected      = "rejected"      // messages put aside, by reason
 )
 
+// Rejected is a message that was put aside, or a part of one: nothing of that part is in any timeline.
+type Rejected struct {
+	ReceivedAt time.Time `json:"received_at"`
+	Region     string    `json:"region"` // that it came from; empty: not a message, but a row of the store that was damaged
+	Prober     string    `json:"prober"`
+	Reason     string    `json:"reason"` // malformed, off_subject, too_old, future, damaged_block, damaged_phases
+	Detail     string    `json:"detail"` // for people; part of it may be the sender's words
+	Head       []byte    `json:"head"`   // the first bytes of a message, or all of a row
+}
+
 // A Change is what the configuration changed of a check, from an instant on: why its timeline may look different.
 type Change struct {
 	Check    string    `json:"check"` // id

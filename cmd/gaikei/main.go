@@ -95,7 +95,7 @@ func newRoot(std streams) *cobra.Command {
 		return usage(flagHint(cmd, err), "%w", err)
 	})
 	root.AddCommand(
-		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newProbers(std), newToken(std),
+		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newRejected(std), newProbers(std), newToken(std),
 		newBackup(std), newRestore(std), newImport(std),
 	)
 	return root

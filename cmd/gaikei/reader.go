@@ -31,6 +31,7 @@ type reader interface {
 	Reports(ctx context.Context, q sli.Query) ([]sli.Report, error)
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
 	Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error)
+	Rejected(ctx context.Context, q sli.Query) ([]sli.Rejected, error)
 	Close() error
 }
 
@@ -178,6 +179,10 @@ func (r *serverReader) Probers(ctx context.Context, q sli.Query) ([]sli.ProberRe
 
 func (r *serverReader) Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error) {
 	return getItems[sli.PhaseReport](ctx, r, "api/v1/phases", q)
+}
+
+func (r *serverReader) Rejected(ctx context.Context, q sli.Query) ([]sli.Rejected, error) {
+	return getItems[sli.Rejected](ctx, r, "api/v1/rejected", q)
 }
 
 func (r *serverReader) Close() error {

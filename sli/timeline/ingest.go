@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -297,35 +296,6 @@ func (s *Store) crowded() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.unfolded > tailLimit+tailPerSeries*len(s.timelines)
-}
-
-// rejectedKept and rejectedHead bound the table of rejected messages.
-const (
-	rejectedKept = 1000
-	rejectedHead = 256
-)
-
-func putRejected(tx *transaction, rs []rejection) error {
-	if len(rs) == 0 {
-		return nil
-	}
-	for _, r := range rs[max(0, len(rs)-rejectedKept):] {
-		head := r.Payload[:min(len(r.Payload), rejectedHead)]
-		if head == nil {
-			head = []byte{}
-		}
-		err := tx.exec("put rejected", r.Received.UnixNano(), clean(r.Region), clean(r.Prober), r.reason, clean(r.detail), head)
-		if err != nil {
-			return err
-		}
-	}
-	return tx.exec("trim rejected", rejectedKept)
-}
-
-// clean makes a text from outside storable in any database.
-func clean(text string) string {
-	text = text[:min(len(text), rejectedHead)]
-	return strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", ""), "\uFFFD")
 }
 
 // IngestEvidence takes in messages of evidence, whose payload is the JSON of a probe.Evidence. What cannot be

@@ -83,19 +83,12 @@ func supersede(tx *transaction, p Plan) (bool, error) {
 
 // Changes returns what was changed of the checks that the query asks for, in the order of time; as_of plays no part.
 func (s *Store) Changes(ctx context.Context, q sli.Query) ([]sli.Change, error) {
-	w, err := s.window(q)
+	from, to, err := s.instants(q)
 	if err != nil {
 		return nil, fmt.Errorf("read changes: %w", err)
 	}
-	to := w.To
-	if !q.To.IsZero() {
-		to = q.To.UnixMilli()
-	} else if !q.Now.IsZero() {
-		to = q.Now.UnixMilli()
-	}
-	asked := func(names []string, name string) bool { return len(names) == 0 || slices.Contains(names, name) }
 	changes := []sli.Change{}
-	err = s.db.each(ctx, s.db.read, "changes", []any{w.From, to}, func(scan func(...any) error) error {
+	err = s.db.each(ctx, s.db.read, "changes", []any{from, to}, func(scan func(...any) error) error {
 		var c sli.Change
 		var at int64
 		if err := scan(&c.Check, &c.Region, &c.Revision, &at, &c.What); err != nil {
@@ -111,6 +104,24 @@ func (s *Store) Changes(ctx context.Context, q sli.Query) ([]sli.Change, error) 
 	}
 	return changes, nil
 }
+
+// instants are the bounds of a window, Unix ms, for what is known at once and waits for no prober: it ends with the query
+// and not with as_of.
+func (s *Store) instants(q sli.Query) (from, to int64, err error) {
+	w, err := s.window(q)
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case !q.To.IsZero():
+		return w.From, q.To.UnixMilli(), nil
+	case !q.Now.IsZero():
+		return w.From, q.Now.UnixMilli(), nil
+	}
+	return w.From, w.To, nil
+}
+
+// asked reports whether a query that names these asks for name; if it names none it asks for all.
+func asked(names []string, name string) bool { return len(names) == 0 || slices.Contains(names, name) }
 
 // PlannedRegions names the regions that have a plan.
 func (s *Store) PlannedRegions(ctx context.Context) ([]string, error) {

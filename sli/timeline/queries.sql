@@ -95,6 +95,9 @@ INSERT INTO rejected (received, region, prober, reason, detail, head) VALUES ($1
 -- name: trim rejected
 DELETE FROM rejected WHERE id <= (SELECT MAX(id) FROM rejected) - $1;
 
+-- name: rejected
+SELECT received, region, prober, reason, detail, head FROM rejected ORDER BY id DESC;
+
 -- name: put evidence
 INSERT INTO evidence (check_id, region, slot, prober, body) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (check_id, region, slot, prober) DO UPDATE SET body = excluded.body;

@@ -172,7 +172,6 @@ func (s *Store) counted(q sli.Query, w sli.Window) []counted {
 // chosen returns the timelines that the query asks for and that have epochs in the window, by check and region.
 // Under mu.
 func (s *Store) chosen(q sli.Query, w sli.Window) []*timeline {
-	asked := func(names []string, name string) bool { return len(names) == 0 || slices.Contains(names, name) }
 	var all []*timeline
 	for _, t := range s.timelines {
 		if asked(q.Checks, t.Check) && asked(q.Regions, t.Region) && overlaps(t.due, w.From, max(w.To, w.From+1)) {

@@ -173,6 +173,16 @@ func testReject(t *testing.T, p place) {
 	if n := rows(t, s, "rejected"); n != 4 {
 		t.Errorf("got %d rejected rows, want 4", n)
 	}
+	list, err := s.Rejected(t.Context(), sli.Query{From: noon, To: noon.Add(time.Second), Regions: []string{"tokyo"}})
+	if err != nil || len(list) != 3 || list[2].Reason != "malformed" || string(list[2].Head) != "\x01no such thing" || !list[2].ReceivedAt.Equal(noon) {
+		t.Errorf("got %+v, %v, want the three of the region, the poison first to come and so the last", list, err)
+	}
+	for _, around := range []time.Duration{-time.Second, time.Second} {
+		q := sli.Query{From: noon.Add(around), To: noon.Add(around + 500*time.Millisecond)}
+		if list, err := s.Rejected(t.Context(), q); err != nil || len(list) != 0 {
+			t.Errorf("%v from then: got %+v, %v, want nothing", around, list, err)
+		}
+	}
 	for range 3 {
 		ms := make([]Message, rejectedKept)
 		for i := range ms {

@@ -58,6 +58,10 @@ func (s *server) apiProbers(r *http.Request) (any, error) {
 	return figuresFor(s, r, s.Source.Probers, parameter{"region", true})
 }
 
+func (s *server) apiRejected(r *http.Request) (any, error) {
+	return figuresFor(s, r, s.Source.Rejected, parameter{"region", true})
+}
+
 // figuresFor asks a question about a window, restricted by these parameters.
 func figuresFor[T any](s *server, r *http.Request, ask func(context.Context, sli.Query) ([]T, error), by ...parameter) (any, error) {
 	v, err := values(r, append(by, windowParameters...)...)

@@ -173,6 +173,22 @@ func TestEvidence(t *testing.T) {
 	}
 }
 
+func TestRejected(t *testing.T) {
+	m, catalog := scene()
+	m.rejected = []sli.Rejected{
+		{ReceivedAt: noon, Region: "tokyo", Prober: "p1", Reason: "malformed", Detail: "got <b>", Head: []byte{0, 255}},
+		{ReceivedAt: noon, Reason: "damaged_block", Detail: "block of series 1"},
+	}
+	s := serve(t, m, catalog)
+	want := `{"items":[{"received_at":"2026-11-23T12:00:00Z","region":"tokyo","prober":"p1","reason":"malformed","detail":"got \u003cb\u003e","head":"AP8="}],"next":null}` + "\n"
+	if diff := cmp.Diff(want, get(t, s.URL+"/api/v1/rejected?region=tokyo&window=1h")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if all := decode[list[sli.Rejected]](t, get(t, s.URL+"/api/v1/rejected")); len(all.Items) != 2 {
+		t.Errorf("got %+v, want both: a damaged row is no region's", all)
+	}
+}
+
 func TestProblems(t *testing.T) {
 	m, catalog := scene()
 	s := serve(t, m, catalog)
@@ -191,7 +207,7 @@ func TestProblems(t *testing.T) {
 		"/api/v1/sli?to=-2h":                       {Status: 400, Got: "to=-2h", Want: windowWant},
 		"/api/v1/sli?from=-1h&to=-2h":              {Status: 400, Got: "from=-1h to=-2h", Want: windowWant},
 		"/api/v1/sli?window=%zz":                   {Status: 400, Got: "window=%zz", Want: "name=value&name=value, percent-encoded"},
-		"/api/v1/slo":                              {Status: 404, Got: "/api/v1/slo", Want: "/api/v1/sli, /api/v1/phases, /api/v1/checks, /api/v1/changes, /api/v1/outlook, /api/v1/probers or /api/v1/evidence"},
+		"/api/v1/slo":                              {Status: 404, Got: "/api/v1/slo", Want: "/api/v1/sli, /api/v1/phases, /api/v1/checks, /api/v1/changes, /api/v1/outlook, /api/v1/probers, /api/v1/evidence or /api/v1/rejected"},
 		"/api/v1/sli?" + strings.Repeat("x", 2000): {Status: 400, Parameter: strings.Repeat("x", 2000), Got: strings.Repeat("x", 2000), Want: "one of check, region, window, from, to"},
 	} {
 		resp, body := ask(t, http.MethodGet, s.URL+path)

@@ -43,7 +43,7 @@ func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		problem{
 			Status: http.StatusNotFound, Title: "Not found", Detail: "the API has nothing at this address",
-			Got: r.URL.Path, Want: "/api/v1/sli, /api/v1/phases, /api/v1/checks, /api/v1/changes, /api/v1/outlook, /api/v1/probers or /api/v1/evidence",
+			Got: r.URL.Path, Want: "/api/v1/sli, /api/v1/phases, /api/v1/checks, /api/v1/changes, /api/v1/outlook, /api/v1/probers, /api/v1/evidence or /api/v1/rejected",
 		}.write(w)
 		return
 	}

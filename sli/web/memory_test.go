@@ -25,6 +25,7 @@ type memory struct {
 	spans    map[string][]sli.Span
 	counters []sli.Counter
 	changes  []sli.Change
+	rejected []sli.Rejected
 	outlook  sli.Outlook
 	err      error // what every method fails with
 }
@@ -140,6 +141,13 @@ func (m *memory) Phases(_ context.Context, q sli.Query) ([]sli.PhaseReport, erro
 }
 
 func (m *memory) Outlook(context.Context) (sli.Outlook, error) { return m.outlook, m.err }
+
+func (m *memory) Rejected(_ context.Context, q sli.Query) ([]sli.Rejected, error) {
+	if _, err := m.window(q); err != nil || m.err != nil {
+		return nil, errors.Join(err, m.err)
+	}
+	return slices.DeleteFunc(slices.Clone(m.rejected), func(r sli.Rejected) bool { return !wanted(q.Regions, r.Region) }), nil
+}
 
 func (m *memory) Changes(_ context.Context, q sli.Query) ([]sli.Change, error) {
 	if _, err := m.window(q); err != nil || m.err != nil {

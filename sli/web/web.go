@@ -22,6 +22,7 @@
 //	GET /api/v1/checks    the checks of the configuration in force
 //	GET /api/v1/outlook   islands and peninsulas: what regions see together
 //	GET /api/v1/config    the same as it is written, {"yaml":…}, without credentials
+//	GET /api/v1/rejected  region and a window, as /api/v1/sli; messages that were put aside, newest first
 //	GET /api/v1/evidence  check (required), region, limit (1 to 50, default 10); newest first
 //	GET /healthz /readyz  plain text; 200, or 503 with the reason
 //	GET /metrics          see Collector
@@ -65,6 +66,8 @@ type Source interface {
 	Outlook(ctx context.Context) (sli.Outlook, error)
 	// Changes gives what the configuration changed of checks in the window, oldest first.
 	Changes(ctx context.Context, q sli.Query) ([]sli.Change, error)
+	// Rejected gives what was put aside in the window, newest first.
+	Rejected(ctx context.Context, q sli.Query) ([]sli.Rejected, error)
 	// Recent gives the last n due slots up to now, oldest first; the newest may not have arrived yet.
 	Recent(ctx context.Context, check, region string, n int) ([]sli.Slot, error)
 	// Evidence gives the last n pieces of evidence, newest first.
@@ -192,6 +195,7 @@ func (s *server) routes() map[string]route {
 		"/api/v1/checks":   reads(answer(s.apiChecks)),
 		"/api/v1/probers":  reads(answer(s.apiProbers)),
 		"/api/v1/evidence": reads(answer(s.apiEvidence)),
+		"/api/v1/rejected": reads(answer(s.apiRejected)),
 		"/healthz":         {ScopeNone, readOnly(s.healthz)},
 		"/readyz":          {ScopeNone, readOnly(s.readyz)},
 		"/metrics":         reads(s.metrics().ServeHTTP),

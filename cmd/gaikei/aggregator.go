@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"time"
@@ -36,10 +40,10 @@ func newAggregator(std streams) *cobra.Command {
 		Short: "Keep timelines and serve them; probers elsewhere connect and probe",
 		Long:  aggregatorText,
 		Example: "  gaikei aggregator -c gaikei.yaml --accept :4222 --name gaikei.example.com\n" +
-			"  gaikei probers enroll --data gaikei-data --region tokyo --name p1 > tokyo-p1.creds",
+			"  gaikei probers enroll --data gaikei-data --region tokyo --name p1",
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.cluster.fits(cmd.Flags().Changed); err != nil {
+			if err := o.fits(cmd.Flags().Changed); err != nil {
 				return err
 			}
 			return serveAggregator(cmd.Context(), o, std)
@@ -71,6 +75,56 @@ and send what they see. The configuration is read again when the file changes, a
 
 Beyond loopback probers are spoken to with TLS only. Unless --cert is given, a CA and a certificate are made in the data
 folder; the credentials carry the CA.`
+
+// fits tells of flags that could not be meant: changed says which were given.
+func (o *aggregatorOptions) fits(changed func(flag string) bool) error {
+	switch {
+	case o.maxRunning < 1:
+		return usage("the default is 1024", "--max-running %d: want at least 1", o.maxRunning)
+	case (o.certFile == "") != (o.keyFile == ""):
+		return usage("give both, or neither to have them made", "--cert and --key go together")
+	case o.caFile != "" && o.certFile == "":
+		return usage("without --cert a CA of its own is made, and given to probers", "--ca is of --cert, which is missing")
+	}
+	for _, x := range []struct{ flag, address string }{{"--accept", o.accept}, {"--accept-websocket", o.websocket}} {
+		if _, _, err := net.SplitHostPort(x.address); err != nil && x.address != "" {
+			return usage("for example "+x.flag+" :4222", "%s: %w", x.flag, err)
+		}
+	}
+	for _, name := range o.names {
+		if !isHost(name) {
+			return usage("without scheme and port, like gaikei.example.com or 192.0.2.10", "--name %q: want a host name or an address", name)
+		}
+	}
+	return o.cluster.fits(changed)
+}
+
+// isHost reports whether a text can be a host in a URL: a name or an address.
+func isHost(text string) bool {
+	if _, err := netip.ParseAddr(text); err == nil {
+		return true
+	}
+	const label = `[A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?`
+	return len(text) <= 253 && regexp.MustCompile(`^`+label+`(\.`+label+`)*$`).MatchString(text)
+}
+
+// reachedBy is where probers find who listens at URLs: by its names if it has any.
+func reachedBy(urls, names []string) []string {
+	if len(names) == 0 {
+		return urls
+	}
+	var by []string
+	for _, text := range urls {
+		u, err := url.Parse(text)
+		if err != nil {
+			return urls
+		}
+		for _, name := range names {
+			by = append(by, u.Scheme+"://"+net.JoinHostPort(name, u.Port()))
+		}
+	}
+	return by
+}
 
 // serveAggregator is the whole of `gaikei aggregator`. To be told to stop is no error, also while it starts.
 func serveAggregator(ctx context.Context, o aggregatorOptions, std streams) error {
@@ -120,8 +174,8 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 		return err
 	}
 	defer hub.Close()
-	c.roster.hub = hub
-	log.Info("probers can connect", "urls", hub.URLs())
+	c.roster.hub, c.roster.urls = hub, reachedBy(hub.URLs(), o.names)
+	log.Info("probers can connect", "urls", c.roster.urls)
 	listeners, err := listen(ctx, o.runOptions)
 	if err != nil {
 		return err
@@ -139,9 +193,6 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 }
 
 func (o *aggregatorOptions) openHub(ctx context.Context, r *roster, log *slog.Logger) (*relay.Hub, error) {
-	if (o.certFile == "") != (o.keyFile == "") {
-		return nil, usage("give both, or neither to have them made", "--cert and --key go together")
-	}
 	elsewhere, err := o.cluster.elsewhere()
 	if err != nil {
 		return nil, err

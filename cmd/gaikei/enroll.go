@@ -89,7 +89,7 @@ func (o *enrollOptions) rotate(ctx context.Context, std streams) error {
 		return err
 	}
 	for _, key := range keys {
-		fmt.Fprintf(std.err, "When the prober runs with it, end the old key: gaikei probers revoke --public-key %s\n", key)
+		fmt.Fprintf(std.err, "When the prober runs with it, end the old key: gaikei probers revoke%s --public-key %s\n", o.again(), key)
 	}
 	return nil
 }
@@ -123,6 +123,9 @@ func (o *enrollOptions) make(ctx context.Context, book keyBook, std streams) err
 	}
 	if len(o.urls) > 0 {
 		at.URLs = o.urls
+	}
+	if len(at.URLs) == 0 {
+		return usage("start the aggregator, which knows; or say it: --url tls://gaikei.example.com:4222", "--url is missing: no aggregator runs on %s to tell where probers find it", o.data)
 	}
 	creds, err := relay.NewCredentials(o.region, o.name, at.URLs, []byte(at.CA))
 	if err != nil {
@@ -212,7 +215,7 @@ func newProbersRevoke(std streams) *cobra.Command {
 func (o *revokeOptions) run(ctx context.Context, std streams) error {
 	byName := o.region != "" && o.name != ""
 	if (o.key != "") == byName || o.key != "" && o.region+o.name != "" {
-		return usage("", "give either --public-key, or --region and --name")
+		return usage("'gaikei probers keys' lists them", "which key? give either --public-key, or --region and --name")
 	}
 	book, err := o.book(ctx, std)
 	if err != nil {

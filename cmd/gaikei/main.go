@@ -68,6 +68,7 @@ var errNegative = errors.New("negative answer")
 func run(ctx context.Context, args []string, std streams) int {
 	root := newRoot(std)
 	root.SetArgs(args)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, args, err) })
 	return explain(root.ExecuteContext(ctx), std.err)
 }
 
@@ -91,9 +92,6 @@ func newRoot(std streams) *cobra.Command {
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	root.SetVersionTemplate("gaikei {{.Version}}\n")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(flagHint(cmd, err), "%w", err)
-	})
 	root.AddCommand(
 		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newRejected(std), newProbers(std), newToken(std),
 		newBackup(std), newRestore(std), newImport(std),
@@ -130,6 +128,16 @@ func laterCommands() []string {
 const suggestionDistance = 2
 
 func seeHelp(cmd *cobra.Command) string { return "see '" + cmd.CommandPath() + " --help'" }
+
+// flagError tells what is wrong with a flag; if it is of a command that there is none of, that.
+func flagError(cmd *cobra.Command, args []string, err error) error {
+	if cmd.HasSubCommands() {
+		if _, rest, _ := cmd.Root().Find(args); len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+			return noArguments(cmd, rest)
+		}
+	}
+	return usage(flagHint(cmd, err), "%w", err)
+}
 
 // flagHint tells the flag that was meant, if one is near.
 func flagHint(cmd *cobra.Command, err error) string {

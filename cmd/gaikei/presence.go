@@ -45,11 +45,13 @@ type presentProber struct {
 // silent reports whether a prober that should be heard is not.
 func (p *presentProber) silent() bool { return p.enrolled && p.now.Sub(p.awaited) > silentAfter }
 
-// hear takes in a heartbeat.
-func (p *presence) hear(id relay.Identity, b wire.Beat, at time.Time) {
+// hear takes in a heartbeat, and reports whether it is the first.
+func (p *presence) hear(id relay.Identity, b wire.Beat, at time.Time) (first bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	_, known := p.heard[id]
 	p.heard[id] = heartbeat{at, b}
+	return !known
 }
 
 // expect says which probers are enrolled. Those that no longer are and fell silent are forgotten.

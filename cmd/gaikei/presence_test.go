@@ -8,6 +8,7 @@ import (
 
 	"github.com/gaikei/gaikei/probe/relay"
 	"github.com/gaikei/gaikei/probe/wire"
+	"github.com/gaikei/gaikei/sli/web"
 )
 
 func TestPresence(t *testing.T) {
@@ -60,6 +61,7 @@ func TestRosterFaults(t *testing.T) {
 	hear("silent", 21*time.Second, wire.Beat{Revision: 2})
 	hear("old", time.Second, wire.Beat{Revision: 1, PlanError: "its controls are not understood"})
 	hear("clock", time.Second, wire.Beat{Revision: 2, ClockOffset: &off})
+	r.presence.hear(relay.Identity{Region: "tokyo", Prober: "ended"}, wire.Beat{Revision: 1, PlanError: "x"}, now)
 	hear("blind", time.Second, wire.Beat{Revision: 2, Faults: []string{"no control answers"}})
 	ids[relay.Identity{Region: "tokyo", Prober: "new"}] = true
 	r.presence.expect(ids, now)
@@ -73,7 +75,12 @@ func TestRosterFaults(t *testing.T) {
 			t.Errorf("the faults lack %q:\n%s", want, text)
 		}
 	}
+	for _, p := range r.Present() {
+		if (p.State == web.ProberRevoked) != (p.Prober == "ended") {
+			t.Errorf("prober %s is %s; only the one that is not enrolled any more was revoked", p.Prober, p.State)
+		}
+	}
 	if strings.Contains(text, "fine") || strings.Count(text, "\n") != 4 {
-		t.Errorf("the faults are\n%s\nwant five, none of them of the prober that is fine", text)
+		t.Errorf("the faults are\n%s\nwant five, none of them of the prober that is fine or of the one whose key was ended", text)
 	}
 }

@@ -48,6 +48,17 @@ func (o *whom) flags(cmd *cobra.Command) {
 	o.shown.flags(cmd)
 }
 
+// again is how the same one is asked once more, for commands that are shown.
+func (o *whom) again() string {
+	switch {
+	case o.data != "":
+		return " --data " + o.data
+	case o.server != "":
+		return " --server " + o.server
+	}
+	return ""
+}
+
 // whereOptions says whom to ask, and about which window.
 type whereOptions struct {
 	whom

@@ -21,7 +21,8 @@ type roster struct {
 	presence *presence
 	planner  planner
 	log      *slog.Logger
-	hub      *relay.Hub // set before anybody connects
+	hub      *relay.Hub // set, with urls, before anybody connects
+	urls     []string   // where probers find it
 
 	mu    sync.Mutex                // guards what follows
 	admit map[string]relay.Identity // by public key
@@ -118,7 +119,9 @@ func (r *roster) hear(region, prober string, data []byte) {
 		r.log.Debug("heartbeat cannot be read", "region", region, "prober", prober, "error", err)
 		return
 	}
-	r.presence.hear(relay.Identity{Region: region, Prober: prober}, b, time.Now())
+	if r.presence.hear(relay.Identity{Region: region, Prober: prober}, b, time.Now()) {
+		r.log.Info("a prober is heard", "region", region, "prober", prober, "version", b.Version)
+	}
 }
 
 func (r *roster) newest(region string) int64 {
@@ -184,7 +187,7 @@ func (r *roster) Revoke(ctx context.Context, key string) (bool, error) {
 
 // Meeting implements web.Roster.
 func (r *roster) Meeting() web.Meeting {
-	return web.Meeting{URLs: r.hub.URLs(), CA: string(r.hub.CA())}
+	return web.Meeting{URLs: r.urls, CA: string(r.hub.CA())}
 }
 
 // Present implements web.Roster.
@@ -199,6 +202,8 @@ func (r *roster) Present() []web.Presence {
 			ClockOffset: b.ClockOffset, Faults: append([]string{}, b.Faults...),
 		}
 		switch {
+		case !p.enrolled:
+			w.State = web.ProberRevoked
 		case p.Heard.IsZero():
 			w.State = web.ProberNever
 		case p.now.Sub(p.awaited) > silentAfter:
@@ -233,6 +238,8 @@ func (r *roster) faults() []string {
 	for _, p := range r.Present() {
 		name := "prober " + p.Prober + " in region " + p.Region
 		switch p.State {
+		case web.ProberRevoked:
+			continue
 		case web.ProberNever:
 			if time.Since(r.presence.since) > silentAfter {
 				fs = append(fs, name+" is enrolled and has not been heard of since the aggregator started")

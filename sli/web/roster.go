@@ -47,13 +47,14 @@ const (
 	ProberPresent = "present" // its last heartbeat is less than two of them ago
 	ProberSilent  = "silent"  // it is not
 	ProberNever   = "never"   // it was never heard of since the aggregator started
+	ProberRevoked = "revoked" // it was heard of just before its last key was ended
 )
 
 // A Presence is how a prober fares, by its own last heartbeat.
 type Presence struct {
 	Region       string     `json:"region"`
 	Prober       string     `json:"prober"`
-	State        string     `json:"state"`          // present, silent or never
+	State        string     `json:"state"`          // present, silent, never or revoked
 	Heard        *time.Time `json:"last_heartbeat"` // null: never
 	Version      string     `json:"version"`        // of the program
 	Revision     int64      `json:"revision"`       // of the plan that it follows; 0: none

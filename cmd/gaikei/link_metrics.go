@@ -56,7 +56,8 @@ type hubCollector struct {
 	h        *relay.Hub
 	presence *presence
 
-	waiting, bytes, age, broken, reopened        *prometheus.Desc
+	waiting, bytes, age                          *prometheus.Desc
+	broken, reopened, dropped                    *prometheus.Desc
 	connections, taken, refused, strangers       *prometheus.Desc
 	seen, revision, offset, pending, proberFault *prometheus.Desc
 	certificate                                  *prometheus.Desc
@@ -73,6 +74,7 @@ func newHubCollector(h *relay.Hub, p *presence) *hubCollector {
 		age:         desc("far_queue_oldest_seconds", "Age of the oldest of them, by lane.", "lane"),
 		broken:      desc("far_queue_broken", "1 while the far queue takes nothing; probers keep their results."),
 		reopened:    desc("far_queue_reopened_total", "How often the far queue was opened again after a fault of its disk."),
+		dropped:     desc("far_queue_dropped_total", "Messages in the far queue that were of nobody, and were left out."),
 		connections: desc("prober_connections", "Connections of a prober to this aggregator.", "region", "prober"),
 		taken:       desc("prober_messages_total", "Messages taken from a prober since the start.", "region", "prober"),
 		refused:     desc("prober_refused_total", "What was not taken from a prober, by reason.", "region", "prober", "reason"),
@@ -89,7 +91,7 @@ func newHubCollector(h *relay.Hub, p *presence) *hubCollector {
 // Describe implements prometheus.Collector.
 func (c *hubCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		c.waiting, c.bytes, c.age, c.broken, c.reopened, c.connections, c.taken, c.refused, c.strangers,
+		c.waiting, c.bytes, c.age, c.broken, c.reopened, c.dropped, c.connections, c.taken, c.refused, c.strangers,
 		c.seen, c.revision, c.offset, c.pending, c.proberFault, c.certificate,
 	} {
 		ch <- d
@@ -107,6 +109,7 @@ func (c *hubCollector) Collect(ch chan<- prometheus.Metric) {
 	s := c.h.Status()
 	gauge(c.broken, oneIf(s.Broken))
 	count(c.reopened, int64(s.Reopened))
+	count(c.dropped, s.Dropped)
 	for _, l := range s.Lanes {
 		gauge(c.waiting, float64(l.Messages), string(l.Lane))
 		gauge(c.bytes, float64(l.Bytes), string(l.Lane))

@@ -56,5 +56,51 @@ func TestWhoMayEnroll(t *testing.T) {
 			t.Errorf("%s %s %s by %q: got %d, want %d: %s", x.method, x.path, x.body, x.token, resp.StatusCode, x.want, body)
 		}
 	}
+	s.commandsBy()
 	s.stop()
+}
+
+// commandsBy lets the commands ask with a token of either scope, or none, and requires that who may not is told why.
+func (s *site) commandsBy() {
+	t, dir := s.t, s.t.TempDir()
+	t.Helper()
+	file := map[string]string{"reader": writeFile(t, dir, "reader", "reader"), "writer": writeFile(t, dir, "writer", "writer")}
+	for _, x := range []struct {
+		token, words string
+		code         int
+		says         string
+	}{
+		{"reader", "enroll --region tokyo --name p2 --out " + dir + "/no.creds", exitUnreachable, "scope write"},
+		{"writer", "enroll --region tokyo --name p2 --out " + dir + "/p2.creds", exitFine, "The credentials of prober p2"},
+		{"reader", "rotate --region tokyo --name p2 --out " + dir + "/no.creds", exitUnreachable, "scope write"},
+		{"reader", "revoke --region tokyo --name p2", exitUnreachable, "scope write"},
+		{"reader", "keys", exitFine, "p2"},
+		{"reader", "status", exitFine, "p2"},
+		{"", "status", exitUnreachable, "GAIKEI_TOKEN"},
+		{"", "revoke --region tokyo --name p2", exitUnreachable, "GAIKEI_TOKEN"},
+		{"writer", "revoke --region tokyo --name p2", exitFine, "is ended"},
+	} {
+		args := append([]string{"probers"}, strings.Fields(x.words)...)
+		args = append(args, "--server", "http://"+s.listen)
+		if x.token != "" {
+			args = append(args, "--token-file", file[x.token])
+		}
+		code, out, errs := gaikei(t, args...)
+		if code != x.code || !strings.Contains(out+errs, x.says) {
+			t.Errorf("probers %s by %q: exit code %d, want %d and %q: %s%s", x.words, x.token, code, x.code, x.says, out, errs)
+		}
+	}
+	if exists(dir + "/no.creds") {
+		t.Error("credentials are there for a key that was not let in")
+	}
+	for _, path := range []string{"probers", "enrollments", "presence", "changes", "config", "transport"} {
+		resp, err := http.Get("http://" + s.listen + "/api/v1/" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusUnauthorized {
+			t.Errorf("GET /api/v1/%s without a token: got %d, want %d", path, resp.StatusCode, http.StatusUnauthorized)
+		}
+	}
 }

@@ -319,6 +319,9 @@ func TestRevoked(t *testing.T) {
 		t.Fatalf("revoke by name: exit code %d: %s", code, errs)
 	}
 	revoked := time.Now()
+	if code, out, errs := gaikei(t, "probers", "status", "--data", s.data); code != exitFine || !strings.Contains(out, "revoked") {
+		t.Errorf("gaikei probers status: exit code %d, want 0 and that the prober is revoked: %s%s", code, out, errs)
+	}
 	next.says("the aggregator does not admit these credentials")
 	next.answered(l.truth, "web", 5)
 	next.stop()
@@ -364,6 +367,7 @@ func TestCutOff(t *testing.T) {
 		t.Errorf("while it is cut off: %+v and %+v, want no data and no availability", r.Slots, r.Availability)
 	}
 	s.says("prober p1 in region tokyo has been silent since")
+	s.seenAs(web.ProberSilent, 1)
 	way.cut(false)
 	s.until("is told the rest", func() bool { return s.report("web", "tokyo", window).Slots.NoData == 0 })
 	r := s.report("web", "tokyo", window)
@@ -371,6 +375,22 @@ func TestCutOff(t *testing.T) {
 		t.Errorf("when it is back: %+v, want all good", r.Slots)
 	}
 	s.says("over: prober p1 in region tokyo has been silent since")
+	s.seenAs(web.ProberPresent, 0)
 	p.stop()
 	s.stop()
+}
+
+// seenAs requires that API, command line and metric agree on how the only prober, p1 in tokyo, is seen.
+func (s *site) seenAs(state string, silent int) {
+	s.t.Helper()
+	if ps := list[web.Presence](s.program, "/api/v1/presence"); len(ps) != 1 || ps[0].State != state {
+		s.t.Errorf("presence: got %+v, want one prober that is %s", ps, state)
+	}
+	if code, out, errs := gaikei(s.t, "probers", "status", "--data", s.data); code != exitFine || !strings.Contains(out, state) {
+		s.t.Errorf("gaikei probers status: exit code %d, want 0 and a prober that is %s: %s%s", code, state, out, errs)
+	}
+	metric := fmt.Sprintf("\ngaikei_prober_silent{prober=\"p1\",region=\"tokyo\"} %d\n", silent)
+	if _, metrics := s.get("/metrics"); !strings.Contains(metrics, metric) {
+		s.t.Errorf("the metrics do not have %q", metric)
+	}
 }

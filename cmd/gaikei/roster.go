@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -252,7 +253,7 @@ func (r *roster) faults() []string {
 		if p.PlanError != "" {
 			fs = append(fs, name+" cannot follow the newest plan: "+p.PlanError)
 		}
-		if p.ClockOffset != nil && (*p.ClockOffset > clockWarning.Seconds() || *p.ClockOffset < -clockWarning.Seconds()) {
+		if p.ClockOffset != nil && math.Abs(*p.ClockOffset) >= clockWarning.Seconds() {
 			fs = append(fs, fmt.Sprintf("the clock of %s is off by %.3f s", name, *p.ClockOffset))
 		}
 		for _, f := range p.Faults {

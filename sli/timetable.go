@@ -16,6 +16,16 @@ type Epoch struct {
 	Offset   int64 // ms, in [0, Interval)
 }
 
+// Segment is the timetable of an epoch that is the only one; false if it is an end.
+func (e Epoch) Segment() (Segment, bool) {
+	if e.Interval == 0 || e.From == math.MaxInt64 {
+		return Segment{}, false
+	}
+	s := Segment{To: math.MaxInt64, Interval: e.Interval, Offset: e.Offset}
+	s.From = s.next(e.From)
+	return s, s.From < s.To
+}
+
 // A Segment says that slots are due at the instants ≡ Offset modulo Interval within [From, To). From is
 // a slot. To is the first instant at which another grid, or none, is in force; math.MaxInt64 while it lasts.
 type Segment struct {
@@ -30,6 +40,12 @@ type Segment struct {
 // Epochs of one prober from the same instant replace each other: a grid replaces an end, and of two grids
 // the coarser one is kept (a prober that keeps its word announces one).
 func Timetable(epochs []Epoch) []Segment {
+	if len(epochs) == 1 {
+		if s, ok := epochs[0].Segment(); ok {
+			return []Segment{s}
+		}
+		return nil
+	}
 	sorted := slices.SortedFunc(slices.Values(epochs), compareEpochs)
 	following := make(map[string]Epoch)
 	var segs []Segment

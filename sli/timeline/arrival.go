@@ -7,44 +7,60 @@ import (
 	"github.com/gaikei/gaikei/sli"
 )
 
-// arrivals counts what came in of a series since the store was opened. The zero value is ready for use.
-type arrivals struct {
-	results       map[arrival]int64
-	offPlan       int64
-	disagreements int64
-}
-
+// An arrival is a kind of what comes in.
 type arrival struct {
+	what    uint8 // see arrivalNames
 	outcome probe.Outcome
 	reason  probe.Reason
 }
 
+const (
+	cameResult uint8 = iota
+	cameOffPlan
+	cameDisagreeing
+)
+
+var arrivalNames = [...]string{cameResult: sli.CountResults, cameOffPlan: sli.CountOffPlan, cameDisagreeing: sli.CountDisagreements}
+
+// arrivals count what came in of a series since the store was opened: a list, since most series know one kind.
+type arrivals struct {
+	arrival
+	n    int64
+	next *arrivals
+}
+
+// arrived adds one of a kind. Under Store.mu.
+func (t *timeline) arrived(a arrival) {
+	at := &t.came
+	for *at != nil && (*at).arrival != a {
+		at = &(*at).next
+	}
+	if *at == nil {
+		*at = &arrivals{arrival: a}
+	}
+	(*at).n++
+}
+
 // count counts a result, given the record that its slot had before. Under Store.mu.
 func (t *timeline) count(e entry, was record) {
-	if t.came.results == nil {
-		t.came.results = map[arrival]int64{}
-	}
-	t.came.results[arrival{e.rec.outcome, e.rec.reason}]++
-	if sli.CellAt(t.due, e.at) == 0 {
-		t.came.offPlan++
+	t.arrived(arrival{cameResult, e.rec.outcome, e.rec.reason})
+	if t.cellAt(e.at) == 0 {
+		t.arrived(arrival{what: cameOffPlan})
 	}
 	both := was.outcome.Verdict() && e.rec.outcome.Verdict() && was.prober != e.rec.prober
 	if both && was.outcome != e.rec.outcome {
-		t.came.disagreements++
+		t.arrived(arrival{what: cameDisagreeing})
 	}
 }
 
 // counted adds up what came in of a series.
 func (t *timeline) counted(add func(c sli.Counter, n int64)) {
-	for a, n := range t.came.results {
-		add(sli.Counter{
-			What: sli.CountResults, Check: t.Check, Region: t.Region, Outcome: a.outcome.String(), Reason: a.reason.String(),
-		}, n)
-	}
-	for what, n := range map[string]int64{sli.CountOffPlan: t.came.offPlan, sli.CountDisagreements: t.came.disagreements} {
-		if n > 0 {
-			add(sli.Counter{What: what, Check: t.Check, Region: t.Region}, n)
+	for a := t.came; a != nil; a = a.next {
+		c := sli.Counter{What: arrivalNames[a.what], Check: t.Check, Region: t.Region}
+		if a.what == cameResult {
+			c.Outcome, c.Reason = a.outcome.String(), a.reason.String()
 		}
+		add(c, a.n)
 	}
 }
 
@@ -54,7 +70,7 @@ func (s *Store) Counters() []sli.Counter {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	sums := maps.Clone(s.counters)
-	for _, t := range s.timelines {
+	for t := range s.timelines.all() {
 		t.counted(func(c sli.Counter, n int64) { sums[c] += n })
 	}
 	cs := make([]sli.Counter, 0, len(sums))
@@ -68,38 +84,30 @@ func (s *Store) Counters() []sli.Counter {
 // retire forgets a timeline, but not what was counted of it. Under writing and mu.
 func (s *Store) retire(t *timeline) {
 	t.counted(func(c sli.Counter, n int64) { s.counters[c] += n })
-	delete(s.timelines, t.Series)
-	clear(s.orders)
+	s.timelines.remove(t)
+	t.id, t.next = gone, nil
 }
 
-// A sender is whom messages are from.
-type sender struct{ region, prober string }
-
-// An order finds the timelines of a message's results. A prober sends its checks in the same order again and again, so
-// the order of its last message mostly spares looking them up.
+// An order finds the timelines of a message's results, one after the other. A prober sends its checks in the same order
+// again and again, so the one that followed another last time mostly follows it again, which spares looking it up.
 type order struct {
-	s     *Store
-	from  sender
-	known []*timeline
+	s      *Store
+	region string
+	last   *timeline
 }
 
-// order returns the order of a sender. Under writing and mu, as long as it is used.
-func (s *Store) order(in *incoming) *order {
-	o := &order{s: s, from: sender{in.Region, in.Prober}}
-	o.known = s.orders[o.from]
-	if n := len(in.batch.Results); n > len(o.known) {
-		o.known = append(o.known, make([]*timeline, n-len(o.known))...)
-		s.orders[o.from] = o.known
+// next returns the timeline of the next result. Under writing and mu.
+func (o *order) next(check string) *timeline {
+	var t *timeline
+	if o.last != nil {
+		t = o.last.next
 	}
-	return o
-}
-
-// at returns the timeline of the i-th result.
-func (o *order) at(i int, check string) *timeline {
-	if t := o.known[i]; t != nil && t.Check == check {
-		return t
+	if t == nil || t.id == gone || t.Check != check {
+		t = o.s.timelineOf(sli.Series{Check: check, Region: o.region})
+		if o.last != nil {
+			o.last.next = t
+		}
 	}
-	t := o.s.timelineOf(sli.Series{Check: check, Region: o.from.region})
-	o.known[i] = t
+	o.last = t
 	return t
 }

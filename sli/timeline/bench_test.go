@@ -146,7 +146,7 @@ func fillMonth(tb testing.TB, s *Store, checks int) sli.Query {
 	for n := range int64(days + 1) {
 		var fs []folding
 		for i := range checks {
-			t := s.timelines[sli.Series{Check: fmt.Sprintf("check-%d", i), Region: "tokyo"}]
+			t := s.timelines.of(sli.Series{Check: fmt.Sprintf("check-%d", i), Region: "tokyo"})
 			fs = append(fs, folding{t: t, id: t.id, days: map[int64]slots{day20000 + n: day}})
 		}
 		putDays(tb, s, fs)

@@ -44,13 +44,13 @@ func partOf(x sli.Series) uint32 {
 func (s *Store) fold(ctx context.Context, p part) error {
 	var fs []folding
 	needed := s.applied + 1
-	for _, t := range s.timelines {
+	for t := range s.timelines.all() {
 		switch {
 		case !t.dirty():
 		case p.picks(t.Series):
 			fs = append(fs, s.foldingOf(t))
 		default:
-			needed = min(needed, t.since)
+			needed = min(needed, t.tail.since)
 		}
 	}
 	// Rows of blocks are appended in this order, so that neighbours in a file are neighbours in a day.
@@ -78,14 +78,14 @@ func (s *Store) fold(ctx context.Context, p part) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range fs {
-		s.unfolded -= len(f.t.tail) + len(f.t.gaps)
-		f.t.id, f.t.tail, f.t.gaps, f.t.looks, f.t.since = f.id, nil, nil, nil, 0
+		s.unfolded -= f.t.tail.size()
+		f.t.id, f.t.tail = f.id, nil
 	}
 	return nil
 }
 
 func (s *Store) foldingOf(t *timeline) folding {
-	f := folding{t: t, days: s.byDay(t), looks: looksByDay(t.looks), id: t.id}
+	f := folding{t: t, days: s.byDay(t.rest().slots), looks: looksByDay(t.rest().looks), id: t.id}
 	for day := range f.looks {
 		if _, ok := f.days[day]; !ok {
 			f.days[day] = slots{} // of a look that came late the slot is folded already
@@ -95,18 +95,18 @@ func (s *Store) foldingOf(t *timeline) folding {
 }
 
 // byDay cuts a tail at midnight.
-func (s *Store) byDay(t *timeline) map[int64]slots {
+func (s *Store) byDay(all slots) map[int64]slots {
 	days := map[int64]slots{}
-	for i := 0; i < len(t.tail); {
-		day := dayOf(t.tail[i].at)
+	for i := 0; i < len(all.entries); {
+		day := dayOf(all.entries[i].at)
 		k := i
-		for k < len(t.tail) && t.tail[k].at < (day+1)*dayMillis {
+		for k < len(all.entries) && all.entries[k].at < (day+1)*dayMillis {
 			k++
 		}
-		days[day] = slots{entries: t.tail[i:k]}
+		days[day] = slots{entries: all.entries[i:k]}
 		i = k
 	}
-	for _, g := range t.gaps {
+	for _, g := range all.gaps {
 		for day := dayOf(g.from); day*dayMillis < g.to; day++ {
 			d := days[day]
 			c := g

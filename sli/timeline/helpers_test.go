@@ -112,7 +112,7 @@ func noPhases() (ps [probe.NumPhases]probe.LatencyIndex) {
 func outcomes(tb testing.TB, s *Store, from, to time.Time) string {
 	tb.Helper()
 	s.mu.RLock()
-	t := s.timelines[sli.Series{Check: "shop", Region: "tokyo"}]
+	t := s.timelines.of(sli.Series{Check: "shop", Region: "tokyo"})
 	if t == nil {
 		s.mu.RUnlock()
 		return ""

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"time"
+	"unique"
 
 	"golang.org/x/sync/errgroup"
 
@@ -186,20 +187,22 @@ func journal(tx *transaction, in *incoming) error {
 }
 
 func putEpoch(tx *transaction, x sli.Series, e epoch) error {
-	expected := 0
-	if e.expected {
+	t, expected := e.terms(), 0
+	if t.expected {
 		expected = 1
 	}
-	return tx.exec("put epoch", x.Check, x.Region, e.prober, e.start, e.announced, e.grid.Interval, e.grid.Offset,
-		e.budget, int64(e.under), int64(e.of), expected)
+	return tx.exec("put epoch", x.Check, x.Region, t.prober, e.start, e.announced, t.interval, e.offset,
+		t.budget, int64(t.under), int64(t.of), expected)
 }
 
 // storedEpoch is the i-th epoch of a message. Its place in the message counts as nanoseconds, so that of two
 // about the same slot the later word counts.
 func storedEpoch(m Message, i int, e probe.Epoch) epoch {
 	return epoch{
-		prober: m.Prober, start: e.From, announced: m.Received.UnixNano() + int64(i), grid: e.Grid,
-		budget: e.Budget.Milliseconds(), under: e.Under, of: e.Of, expected: e.Expected,
+		start: e.From, announced: m.Received.UnixNano() + int64(i), offset: e.Grid.Offset,
+		kept: unique.Make(terms{
+			prober: m.Prober, interval: e.Grid.Interval, budget: e.Budget.Milliseconds(), under: e.Under, of: e.Of, expected: e.Expected,
+		}),
 	}
 }
 
@@ -249,27 +252,27 @@ func (s *Store) apply(in *incoming, seen func(t *timeline, e entry, was record))
 	for i, e := range in.batch.Epochs {
 		s.timelineOf(sli.Series{Check: e.Check, Region: in.Region}).announce(storedEpoch(in.Message, i, e))
 	}
-	order := s.order(in)
+	order := order{s: s, region: in.Region}
 	for i := range in.batch.Results {
 		r := &in.batch.Results[i]
-		t := order.at(i, r.Check)
-		before := len(t.tail)
+		t := order.next(r.Check)
+		rest := t.open(in.seq)
+		before := rest.size()
 		e := entry{r.Slot, recordOf(r, p), mark(in.seq)}
 		j.check = t.Check
-		was := t.put(&j, e)
+		was := rest.put(&j, e)
 		if was.outcome == 0 || was.prober != p { // else it comes again
-			t.looks = append(t.looks, lookOf(r, p, mark(in.seq)))
+			rest.looks = append(rest.looks, lookOf(r, p, mark(in.seq)))
 		}
-		s.unfolded += len(t.tail) - before
+		s.unfolded += rest.size() - before
 		t.newest.see(e)
-		t.mark(in.seq)
 		seen(t, e, was)
 	}
 	for _, r := range in.batch.Missed {
 		t := s.timelineOf(sli.Series{Check: r.Check, Region: in.Region})
-		t.gaps = append(t.gaps, gap{from: r.From, to: r.To, prober: p, reason: r.Reason, mark: mark(in.seq)})
+		rest := t.open(in.seq)
+		rest.gaps = append(rest.gaps, gap{from: r.From, to: r.To, prober: p, reason: r.Reason, mark: mark(in.seq)})
 		s.unfolded++
-		t.mark(in.seq)
 	}
 }
 
@@ -277,25 +280,11 @@ func (s *Store) joiner(t *timeline) *joiner {
 	return &joiner{check: t.Check, region: t.Region, probers: &s.probers}
 }
 
-func (t *timeline) mark(seq int64) {
-	if t.since == 0 {
-		t.since = seq
-	}
-}
-
-// put joins one record into the tail and returns the one that was there before, the zero record if none.
-func (t *timeline) put(j *joiner, e entry) record {
-	s := slots{entries: t.tail}
-	was := s.put(j, e)
-	t.tail = s.entries
-	return was
-}
-
 // crowded reports whether the tails take too much memory to wait for their turn.
 func (s *Store) crowded() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return s.unfolded > tailLimit+tailPerSeries*len(s.timelines)
+	return s.unfolded > tailLimit+tailPerSeries*s.timelines.len()
 }
 
 // IngestEvidence takes in messages of evidence, whose payload is the JSON of a probe.Evidence. What cannot be

@@ -47,7 +47,7 @@ func (s *Store) phaseViews(q sli.Query, w sli.Window) []phaseView {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.chosen(q, w) {
-		all = append(all, phaseView{Series: t.Series, id: t.id, looks: looksByDay(t.looks)})
+		all = append(all, phaseView{Series: t.Series, id: t.id, looks: looksByDay(t.rest().looks)})
 	}
 	return all
 }

@@ -103,7 +103,7 @@ func testPhasesOfRepeatedMessages(t *testing.T, p place) {
 	for range 5 {
 		ingest(t, s, m)
 	}
-	if n := len(s.timelines[sli.Series{Check: "shop", Region: "tokyo"}].looks); n != 1 {
+	if n := len(s.timelines.of(sli.Series{Check: "shop", Region: "tokyo"}).rest().looks); n != 1 {
 		t.Errorf("got %d looks in memory, want 1", n)
 	}
 }

@@ -165,7 +165,7 @@ func compare(t *rapid.T, s *Store, m *model, from, to time.Time) {
 	want := m.slots(from.UnixMilli(), to.UnixMilli())
 	got := []sli.Slot{}
 	x := sli.Series{Check: "shop", Region: "tokyo"}
-	if tl := s.timelines[x]; tl != nil {
+	if tl := s.timelines.of(x); tl != nil {
 		err := s.walk(t.Context(), s.view(tl, from.UnixMilli(), to.UnixMilli()), from.UnixMilli(), to.UnixMilli(),
 			func(slot sli.Slot) bool { got = append(got, slot); return true })
 		if err != nil {

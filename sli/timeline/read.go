@@ -25,10 +25,13 @@ type view struct {
 
 // view copies what concerns [from, to). Under mu.
 func (s *Store) view(t *timeline, from, to int64) view {
-	v := view{Series: t.Series, id: t.id, epochs: t.epochs, due: t.due}
-	at := func(x int64) int { return sort.Search(len(t.tail), func(i int) bool { return t.tail[i].at >= x }) }
-	v.tail.entries = slices.Clone(t.tail[at(from):at(to)])
-	for _, g := range t.gaps {
+	v := view{Series: t.Series, id: t.id, epochs: t.epochs(), due: t.due()}
+	r := t.rest()
+	at := func(x int64) int {
+		return sort.Search(len(r.entries), func(i int) bool { return r.entries[i].at >= x })
+	}
+	v.tail.entries = slices.Clone(r.entries[at(from):at(to)])
+	for _, g := range r.gaps {
 		if g.from < to && g.to > from {
 			v.tail.gaps = append(v.tail.gaps, g)
 		}

@@ -67,11 +67,11 @@ func reportsOf(w sli.Window, cs []counted, weights map[string]float64) []sli.Rep
 }
 
 func subject(x sli.Series, e epoch) sli.Subject {
-	of := sli.OfValid
-	if e.of == probe.OfUp {
+	of, says := sli.OfValid, e.terms()
+	if says.of == probe.OfUp {
 		of = sli.OfUp
 	}
-	return sli.Subject{Check: x.Check, Region: x.Region, Under: e.under, Of: of}
+	return sli.Subject{Check: x.Check, Region: x.Region, Under: says.under, Of: of}
 }
 
 // Probers returns one report per region that had anything due in the window.
@@ -152,8 +152,8 @@ func (s *Store) budget(now time.Time) time.Duration {
 	defer s.mu.RUnlock()
 	since := now.Add(-time.Hour).UnixMilli()
 	largest := int64(0)
-	for _, t := range s.timelines {
-		largest = max(largest, budget(t.epochs, since))
+	for t := range s.timelines.all() {
+		largest = max(largest, budget(t.epochs(), since))
 	}
 	return time.Duration(largest) * time.Millisecond
 }
@@ -173,8 +173,8 @@ func (s *Store) counted(q sli.Query, w sli.Window) []counted {
 // Under mu.
 func (s *Store) chosen(q sli.Query, w sli.Window) []*timeline {
 	var all []*timeline
-	for _, t := range s.timelines {
-		if asked(q.Checks, t.Check) && asked(q.Regions, t.Region) && overlaps(t.due, w.From, max(w.To, w.From+1)) {
+	for t := range s.timelines.all() {
+		if asked(q.Checks, t.Check) && asked(q.Regions, t.Region) && overlaps(t.due(), w.From, max(w.To, w.From+1)) {
 			all = append(all, t)
 		}
 	}
@@ -190,12 +190,12 @@ func overlaps(segs []sli.Segment, from, to int64) bool {
 func (s *Store) Recent(ctx context.Context, check, region string, n int) ([]sli.Slot, error) {
 	to := s.o.Now().UnixMilli() + 1
 	s.mu.RLock()
-	t, ok := s.timelines[sli.Series{Check: check, Region: region}]
-	if !ok {
+	t := s.timelines.of(sli.Series{Check: check, Region: region})
+	if t == nil {
 		s.mu.RUnlock()
 		return []sli.Slot{}, nil
 	}
-	from := max(lastDue(t.due, to, int64(n)), s.cutoff())
+	from := max(lastDue(t.due(), to, int64(n)), s.cutoff())
 	v := s.view(t, from, to)
 	s.mu.RUnlock()
 	recent := []sli.Slot{}
@@ -230,9 +230,9 @@ func lastDue(segs []sli.Segment, to, n int64) int64 {
 func (s *Store) Series(context.Context) ([]sli.Series, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	all := make([]sli.Series, 0, len(s.timelines))
-	for x := range s.timelines {
-		all = append(all, x)
+	all := make([]sli.Series, 0, s.timelines.len())
+	for t := range s.timelines.all() {
+		all = append(all, t.Series)
 	}
 	slices.SortFunc(all, compareSeries)
 	return all, nil

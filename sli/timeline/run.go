@@ -78,8 +78,8 @@ func (s *Store) expire(ctx context.Context) error {
 	}
 	cutoff := s.cutoff()
 	obsolete := map[*timeline][]epoch{}
-	for _, t := range s.timelines {
-		if es := useless(t.epochs, cutoff); len(es) > 0 {
+	for t := range s.timelines.all() {
+		if es := useless(t.epochs(), cutoff); len(es) > 0 {
 			obsolete[t] = es
 		}
 	}
@@ -90,7 +90,7 @@ func (s *Store) expire(ctx context.Context) error {
 		}
 		for t, es := range obsolete {
 			for _, e := range es {
-				if err := tx.exec("forget epoch", t.Check, t.Region, e.prober, e.start, e.announced); err != nil {
+				if err := tx.exec("forget epoch", t.Check, t.Region, e.terms().prober, e.start, e.announced); err != nil {
 					return err
 				}
 			}
@@ -151,9 +151,9 @@ func forgetSeries(ctx context.Context, db *database, tx *transaction) ([]sli.Ser
 
 // drop forgets a series that has lost its row; what may still wait in its tail gets a new one. Under mu.
 func (s *Store) drop(x sli.Series) {
-	t, ok := s.timelines[x]
+	t := s.timelines.of(x)
 	switch {
-	case !ok:
+	case t == nil:
 	case t.dirty():
 		t.id = 0
 	default:

@@ -4,79 +4,186 @@ import (
 	"cmp"
 	"slices"
 	"time"
+	"unique"
 
 	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/sli"
 )
 
 // A timeline is what is in memory of one series. It changes only under both Store.writing and Store.mu, so
-// either is enough to read it.
+// either is enough to read it. There may be many, with nothing new most of the time, so what few have is behind pointers.
 type timeline struct {
 	sli.Series
-	id     int64   // in table series; 0: it has no block yet
-	tail   []entry // not folded yet, in the order of slots, each slot once
-	gaps   []gap   // not folded yet, as they came
-	looks  []look  // not folded yet, as they came
-	since  int64   // the first row of the journal that has something in the tail; 0: nothing is in it
-	newest stand
+	id      int64 // in table series; 0: it has no block yet; gone: the store no longer knows it
+	newest  stand
+	tail    *tail     // nil: everything is folded
+	came    *arrivals // nil: nothing came
+	next    *timeline // see order
+	only    epoch     // the zero epoch: there is none, or there are several
+	several *course   // nil: there is at most one
+}
+
+// A course is what several epochs say.
+type course struct {
 	epochs []epoch // by start and prober; replaced, never changed in place
 	due    []sli.Segment
-	came   arrivals
 }
 
-// An epoch is the word of a prober, as it is stored.
+// gone is the id of a timeline that was retired.
+const gone = -1
+
+// A tail is what of a series is not folded yet. Its entries are in the order of slots, each slot once; its gaps are as
+// they came.
+type tail struct {
+	slots
+	looks []look // as they came
+	since int64  // the first row of the journal that has something in it
+}
+
+// size is what counts as unfolded.
+func (r *tail) size() int {
+	if r == nil {
+		return 0
+	}
+	return len(r.entries) + len(r.gaps)
+}
+
+// An epoch is the word of a prober, as it is stored. Two that are == say the same.
 type epoch struct {
-	prober    string
 	start     int64 // Unix ms
 	announced int64 // Unix ns
-	grid      probe.Grid
-	budget    int64 // ms
-	under     time.Duration
-	of        probe.Population
-	expected  bool
+	offset    int64 // of the grid, ms
+	kept      unique.Handle[terms]
 }
 
-func (t *timeline) dirty() bool { return len(t.tail)+len(t.gaps)+len(t.looks) > 0 }
+// terms are what is mostly alike in the epochs of many checks, and kept once.
+type terms struct {
+	prober   string
+	interval int64 // of the grid, ms
+	budget   int64 // ms
+	under    time.Duration
+	of       probe.Population
+	expected bool
+}
+
+func (e *epoch) terms() terms {
+	if *e == (epoch{}) {
+		return terms{} // which nobody keeps
+	}
+	return e.kept.Value()
+}
+
+// interval is that of the grid in ms; 0: the prober follows none any more.
+func (e *epoch) interval() int64 { return e.terms().interval }
+
+func (e *epoch) prober() string { return e.terms().prober }
+
+func (e *epoch) public() sli.Epoch {
+	t := e.terms()
+	return sli.Epoch{Prober: t.prober, From: e.start, Interval: t.interval, Offset: e.offset}
+}
+
+func (t *timeline) dirty() bool { return t.tail != nil }
+
+// rest is what is not folded yet, for reading; the zero tail if everything is.
+func (t *timeline) rest() tail {
+	if t.tail == nil {
+		return tail{}
+	}
+	return *t.tail
+}
+
+// open returns the tail for what comes from a row of the journal.
+func (t *timeline) open(seq int64) *tail {
+	if t.tail == nil {
+		t.tail = &tail{since: seq}
+	}
+	return t.tail
+}
 
 // announce takes in an epoch. Of two with the same start and prober the one announced last counts, whatever
 // the order in which they arrive.
 func (t *timeline) announce(e epoch) {
-	i, found := slices.BinarySearchFunc(t.epochs, e, compareEpochs)
+	es := t.epochs()
+	i, found := slices.BinarySearchFunc(es, e, compareEpochs)
 	switch {
-	case found && t.epochs[i].announced >= e.announced:
+	case found && es[i].announced >= e.announced:
 		return
 	case found:
-		t.epochs = slices.Clone(t.epochs)
-		t.epochs[i] = e
+		es = slices.Clone(es)
+		es[i] = e
+		t.follow(es)
 	default:
-		t.epochs = slices.Insert(slices.Clone(t.epochs), i, e)
+		t.follow(slices.Concat(es[:i], []epoch{e}, es[i:]))
 	}
-	t.due = timetable(t.epochs)
 }
 
 // forget drops an epoch that is no longer needed.
 func (t *timeline) forget(e epoch) {
-	if i, found := slices.BinarySearchFunc(t.epochs, e, compareEpochs); found {
-		t.epochs = slices.Delete(slices.Clone(t.epochs), i, i+1)
-		t.due = timetable(t.epochs)
+	es := t.epochs()
+	if i, found := slices.BinarySearchFunc(es, e, compareEpochs); found {
+		t.follow(slices.Concat(es[:i], es[i+1:]))
 	}
 }
 
+// follow puts epochs, in their order, in the place of those that were known.
+func (t *timeline) follow(es []epoch) {
+	t.only, t.several = epoch{}, nil
+	switch len(es) {
+	case 0:
+	case 1:
+		t.only = es[0]
+	default:
+		t.several = &course{es, timetable(es)}
+	}
+}
+
+// epochs are in the order of starts and probers. They must not be changed.
+func (t *timeline) epochs() []epoch {
+	switch {
+	case t.several != nil:
+		return t.several.epochs
+	case t.only == epoch{}:
+		return nil
+	}
+	return []epoch{t.only}
+}
+
+// due is the timetable. It must not be changed.
+func (t *timeline) due() []sli.Segment {
+	if t.several != nil {
+		return t.several.due
+	}
+	return timetable(t.epochs())
+}
+
+// cellAt is sli.CellAt of the timetable, without making one.
+func (t *timeline) cellAt(at int64) int64 {
+	if t.several != nil {
+		return sli.CellAt(t.several.due, at)
+	}
+	one, ok := t.only.public().Segment()
+	if !ok {
+		return 0
+	}
+	return sli.CellAt([]sli.Segment{one}, at)
+}
+
 func compareEpochs(a, b epoch) int {
-	return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.prober, b.prober))
+	return cmp.Or(cmp.Compare(a.start, b.start), cmp.Compare(a.prober(), b.prober()))
 }
 
 func timetable(epochs []epoch) []sli.Segment {
 	es := make([]sli.Epoch, len(epochs))
-	for i, e := range epochs {
-		es[i] = sli.Epoch{Prober: e.prober, From: e.start, Interval: e.grid.Interval, Offset: e.grid.Offset}
+	for i := range epochs {
+		es[i] = epochs[i].public()
 	}
 	return sli.Timetable(es)
 }
 
 // followed is the timetable of one prober alone.
 func followed(epochs []epoch, prober string) []sli.Segment {
-	return timetable(slices.DeleteFunc(slices.Clone(epochs), func(e epoch) bool { return e.prober != prober }))
+	return timetable(slices.DeleteFunc(slices.Clone(epochs), func(e epoch) bool { return e.prober() != prober }))
 }
 
 // useless returns the epochs that say nothing about any instant from cutoff on: those that their prober
@@ -88,13 +195,13 @@ func useless(epochs []epoch, cutoff int64) []epoch {
 		if e.start > cutoff {
 			break
 		}
-		if l, ok := last[e.prober]; ok {
+		if l, ok := last[e.prober()]; ok {
 			out = append(out, l)
 		}
-		last[e.prober] = e
+		last[e.prober()] = e
 	}
 	for _, e := range last {
-		if e.grid.Interval == 0 {
+		if e.interval() == 0 {
 			out = append(out, e)
 		}
 	}
@@ -106,11 +213,12 @@ func budget(epochs []epoch, since int64) int64 {
 	largest := int64(0)
 	replaced := map[string]int64{} // by prober: when the epoch before it in time was replaced
 	for _, e := range slices.Backward(epochs) {
-		until, ok := replaced[e.prober]
+		t := e.terms()
+		until, ok := replaced[t.prober]
 		if !ok || until > since {
-			largest = max(largest, e.budget)
+			largest = max(largest, t.budget)
 		}
-		replaced[e.prober] = e.start
+		replaced[t.prober] = e.start
 	}
 	return largest
 }
@@ -123,13 +231,13 @@ func atEnd(epochs []epoch, to int64) (epoch, bool) {
 	for _, e := range slices.Backward(epochs) {
 		switch {
 		case e.start >= to:
-		case e.grid.Interval == 0:
-			ended[e.prober] = true
-		case !ended[e.prober]:
+		case e.interval() == 0:
+			ended[e.prober()] = true
+		case !ended[e.prober()]:
 			return e, true
-		case last.grid.Interval == 0:
+		case last.interval() == 0:
 			last = e
 		}
 	}
-	return last, last.grid.Interval > 0
+	return last, last.interval() > 0
 }

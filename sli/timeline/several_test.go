@@ -97,7 +97,7 @@ func TestSeveralStoresAnswerAlike(t *testing.T) {
 	foldAll(t, all[0])
 	alike("folded by the first", "up up up no_data no_data")
 	for i, s := range all {
-		if s.unfolded != 0 || len(s.timelines[sli.Series{Check: "shop", Region: "tokyo"}].tail) != 0 {
+		if s.unfolded != 0 || s.timelines.of(sli.Series{Check: "shop", Region: "tokyo"}).dirty() {
 			t.Errorf("store %d: got %d entries in memory after another's fold, want none", i, s.unfolded)
 		}
 	}
@@ -278,7 +278,7 @@ func TestWhoTakesOverKnowsWhatWasForgotten(t *testing.T) {
 	known := second.shared.known
 	ingest(t, second, m)
 	second.shared.known = known
-	second.timelines[sli.Series{Check: "shop", Region: "tokyo"}].id = 1
+	second.timelines.of(sli.Series{Check: "shop", Region: "tokyo"}).id = 1
 	foldAll(t, second)
 	fresh := p.open(t, c)
 	defer fresh.Close()
@@ -641,7 +641,7 @@ func (g *group) compare() {
 		if s.unfolded != 0 {
 			g.rt.Fatalf("store %d: got %d entries in memory, want all folded", i, s.unfolded)
 		}
-		if d := cmp.Diff(all[0].timelines[sli.Series{Check: "shop", Region: "tokyo"}].id, s.timelines[sli.Series{Check: "shop", Region: "tokyo"}].id); d != "" {
+		if d := cmp.Diff(all[0].timelines.of(sli.Series{Check: "shop", Region: "tokyo"}).id, s.timelines.of(sli.Series{Check: "shop", Region: "tokyo"}).id); d != "" {
 			g.rt.Fatalf("store %d: the series has another id (-want +got):\n%s", i, d)
 		}
 	}

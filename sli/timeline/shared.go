@@ -277,23 +277,24 @@ func (s *Store) dropFolded(ctx context.Context, tx *sql.Tx) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, t := range s.timelines {
+	for t := range s.timelines.all() {
 		if seen, ok := folds[partOf(t.Series)]; ok && t.dirty() {
-			was := len(t.tail) + len(t.gaps)
+			was := t.tail.size()
 			t.drop(&seen)
-			s.unfolded -= was - len(t.tail) - len(t.gaps)
+			s.unfolded -= was - t.tail.size()
 		}
 	}
 	return nil
 }
 
-// drop forgets what a snapshot saw.
+// drop forgets what a snapshot saw of a tail.
 func (t *timeline) drop(seen *snapshot) {
-	t.tail = slices.DeleteFunc(t.tail, func(e entry) bool { return seen.seesMark(e.mark) })
-	t.gaps = slices.DeleteFunc(t.gaps, func(g gap) bool { return seen.seesMark(g.mark) })
-	t.looks = slices.DeleteFunc(t.looks, func(l look) bool { return seen.seesMark(l.mark) })
-	if !t.dirty() {
-		t.tail, t.gaps, t.looks = nil, nil, nil // and give the memory back
+	r := t.tail
+	r.entries = slices.DeleteFunc(r.entries, func(e entry) bool { return seen.seesMark(e.mark) })
+	r.gaps = slices.DeleteFunc(r.gaps, func(g gap) bool { return seen.seesMark(g.mark) })
+	r.looks = slices.DeleteFunc(r.looks, func(l look) bool { return seen.seesMark(l.mark) })
+	if len(r.entries)+len(r.gaps)+len(r.looks) == 0 {
+		t.tail = nil // and give the memory back
 	}
 }
 
@@ -327,12 +328,12 @@ func (s *Store) readCatalogue(ctx context.Context, tx *sql.Tx) error {
 	for x := range epochs {
 		s.timelineOf(x)
 	}
-	for x, t := range s.timelines {
-		t.id = ids[x]
-		if es := epochs[x]; !slices.Equal(es, t.epochs) {
-			t.epochs, t.due = es, timetable(es)
+	for t := range s.timelines.all() {
+		t.id = ids[t.Series]
+		if es := epochs[t.Series]; !slices.Equal(es, t.epochs()) {
+			t.follow(es)
 		}
-		if t.id == 0 && len(t.epochs) == 0 && !t.dirty() {
+		if t.id == 0 && len(t.epochs()) == 0 && !t.dirty() {
 			s.retire(t)
 		}
 	}

@@ -35,9 +35,9 @@ func (s *Store) Outlook(context.Context) (sli.Outlook, error) {
 	now := s.o.Now().UnixMilli()
 	var stands []sli.Stand
 	s.mu.RLock()
-	for x, t := range s.timelines {
+	for t := range s.timelines.all() {
 		if n := t.newest; n.run > 0 && now-n.at <= t.fresh(now) {
-			stands = append(stands, sli.Stand{Series: x, Good: n.good, Run: int(n.run)})
+			stands = append(stands, sli.Stand{Series: t.Series, Good: n.good, Run: int(n.run)})
 		}
 	}
 	s.mu.RUnlock()
@@ -47,7 +47,7 @@ func (s *Store) Outlook(context.Context) (sli.Outlook, error) {
 // fresh is for how long in ms a verdict of the grid in force is; 0 if none is.
 func (t *timeline) fresh(now int64) int64 {
 	cell := int64(0)
-	for _, seg := range t.due {
+	for _, seg := range t.due() {
 		if seg.From <= now && now < seg.To {
 			cell = seg.Interval
 		}
@@ -55,7 +55,7 @@ func (t *timeline) fresh(now int64) int64 {
 	if cell == 0 {
 		return 0
 	}
-	return staleIntervals*cell + budget(t.epochs, now)
+	return staleIntervals*cell + budget(t.epochs(), now)
 }
 
 // NewestVerdict is the instant of the newest slot of any check that came in with a verdict; zero if none has since the
@@ -64,7 +64,7 @@ func (s *Store) NewestVerdict() time.Time {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	newest := int64(0)
-	for _, t := range s.timelines {
+	for t := range s.timelines.all() {
 		newest = max(newest, t.newest.at)
 	}
 	if newest == 0 {

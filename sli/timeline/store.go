@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+	"unique"
 
 	"github.com/gaikei/gaikei/sli"
 )
@@ -60,11 +61,10 @@ type Store struct {
 	maintenance plan       // guarded by writing
 
 	mu        sync.RWMutex
-	timelines map[sli.Series]*timeline // guarded by mu; see timeline
-	unfolded  int                      // entries and gaps in all tails; guarded by mu
-	weights   map[string]float64       // of regions; guarded by mu
-	counters  map[sli.Counter]int64    // of what is not counted by timeline; the key's N is 0; guarded by mu
-	orders    map[sender][]*timeline   // see order; guarded by mu
+	timelines index                 // guarded by mu; see timeline
+	unfolded  int                   // entries and gaps in all tails; guarded by mu
+	weights   map[string]float64    // of regions; guarded by mu
+	counters  map[sli.Counter]int64 // of what is not counted by timeline; the key's N is 0; guarded by mu
 }
 
 // Open opens a store read-write, making or migrating it if need be, and replays the journal. A folder is locked
@@ -122,9 +122,9 @@ func load(ctx context.Context, o Options, db *database, f *folder) (_ *Store, er
 		health: health{
 			log: o.Logger, lost: "timelines cannot be written; results wait in the queue until they can", found: "timelines can be written again",
 		},
-		reading:   health{log: o.Logger, lost: "what others took in cannot be read; figures are of before", found: "what others took in can be read again"},
-		codecs:    make(chan *codec, readers),
-		timelines: map[sli.Series]*timeline{}, weights: map[string]float64{}, counters: map[sli.Counter]int64{}, orders: map[sender][]*timeline{},
+		reading: health{log: o.Logger, lost: "what others took in cannot be read; figures are of before", found: "what others took in can be read again"},
+		codecs:  make(chan *codec, readers),
+		weights: map[string]float64{}, counters: map[sli.Counter]int64{},
 	}
 	defer func() {
 		if err != nil {
@@ -174,8 +174,7 @@ func (s *Store) remember(ctx context.Context) error {
 		return err
 	}
 	for x, es := range epochs {
-		t := s.timelineOf(x)
-		t.epochs, t.due = es, timetable(es)
+		s.timelineOf(x).follow(es)
 	}
 	if s.weights, err = s.readWeights(ctx, s.db.read); err != nil {
 		return err
@@ -189,8 +188,10 @@ func readEpochs(ctx context.Context, db *database, on querier) (map[sli.Series][
 	err := db.each(ctx, on, "all epochs", nil, func(scan func(...any) error) error {
 		var x sli.Series
 		var e epoch
-		err := scan(&x.Check, &x.Region, &e.prober, &e.start, &e.announced, &e.grid.Interval, &e.grid.Offset,
-			&e.budget, &e.under, &e.of, &e.expected)
+		var t terms
+		err := scan(&x.Check, &x.Region, &t.prober, &e.start, &e.announced, &t.interval, &e.offset,
+			&t.budget, &t.under, &t.of, &t.expected)
+		e.kept = unique.Make(t)
 		epochs[x] = append(epochs[x], e)
 		return err
 	})
@@ -199,12 +200,10 @@ func readEpochs(ctx context.Context, db *database, on querier) (map[sli.Series][
 
 // timelineOf returns the timeline of a series, a new one if there is none. Under writing and mu, but while opening.
 func (s *Store) timelineOf(x sli.Series) *timeline {
-	t, ok := s.timelines[x]
-	if !ok {
-		t = &timeline{Series: x}
-		s.timelines[x] = t
+	if t := s.timelines.of(x); t != nil {
+		return t
 	}
-	return t
+	return s.timelines.add(x)
 }
 
 // Close closes the store and unlocks the folder. Nothing is lost by not calling it. Nobody may use the store

@@ -263,8 +263,8 @@ func testResultsInAnyOrder(t *testing.T, p place) {
 		t.Fatal(err)
 	}
 	catchUp(t, s)
-	if len(s.timelines) != 0 {
-		t.Fatalf("got %d timelines, want all forgotten", len(s.timelines))
+	if s.timelines.len() != 0 {
+		t.Fatalf("got %d timelines, want all forgotten", s.timelines.len())
 	}
 	send("tokyo", "b", "a", "d", "c")
 	got := map[string]int64{}
@@ -276,8 +276,8 @@ func testResultsInAnyOrder(t *testing.T, p place) {
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("results by check and region (-want +got):\n%s", d)
 	}
-	if len(s.timelines) != 4 {
-		t.Errorf("got %d timelines, want 4", len(s.timelines))
+	if s.timelines.len() != 4 {
+		t.Errorf("got %d timelines, want 4", s.timelines.len())
 	}
 }
 

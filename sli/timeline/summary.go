@@ -37,7 +37,7 @@ type grounds struct {
 func groundsOf(epochs []epoch, due []sli.Segment) grounds {
 	names := map[string]bool{}
 	for _, e := range epochs {
-		names[e.prober] = true
+		names[e.terms().prober] = true
 	}
 	g := grounds{due: due, probers: slices.Sorted(maps.Keys(names))}
 	for _, p := range g.probers {
@@ -101,7 +101,7 @@ func (s *Store) summarise(tx *transaction, f *folding, day int64, block slots) e
 	}
 	var t sli.Tally
 	w := walker{
-		view: view{Series: f.t.Series, epochs: f.t.epochs, due: f.t.due}, joiner: *s.joiner(f.t),
+		view: view{Series: f.t.Series, epochs: f.t.epochs(), due: f.t.due()}, joiner: *s.joiner(f.t),
 		at: day * dayMillis, to: (day + 1) * dayMillis,
 		yield: func(x sli.Slot) bool { t.Add(x, nil); return true },
 	}
@@ -110,7 +110,7 @@ func (s *Store) summarise(tx *transaction, f *folding, day int64, block slots) e
 	if err != nil {
 		return err
 	}
-	g := groundsOf(f.t.epochs, f.t.due)
+	g := groundsOf(f.t.epochs(), f.t.due())
 	return tx.put("put summary", dayKey{f.id, day}, append(g.seal(day, tally), tally...))
 }
 
@@ -121,7 +121,7 @@ func (s *Store) complete(t *timeline, day int64, block slots) bool {
 		return true
 	}
 	n := len(block.entries)
-	return n > 0 && block.entries[n-1].at >= lastDue(t.due, end, 1)
+	return n > 0 && block.entries[n-1].at >= lastDue(t.due(), end, 1)
 }
 
 // tally counts the due slots of a window: of whole days from their summaries where it can be, of the rest one by one.

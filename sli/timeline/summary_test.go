@@ -272,10 +272,10 @@ func TestSummariesAreSealed(t *testing.T) { everywhere(t, testSummariesAreSealed
 func testSummariesAreSealed(t *testing.T, p place) {
 	s := fourDays(t, p)
 	x := sli.Series{Check: "shop", Region: "tokyo"}
-	tl := s.timelines[x]
+	tl := s.timelines.of(x)
 	day := dayOf(on(2, 0).UnixMilli())
 	forged := goldenTally(t)
-	g := groundsOf(tl.epochs, tl.due)
+	g := groundsOf(tl.epochs(), tl.due())
 	for _, y := range []struct {
 		name string
 		data []byte

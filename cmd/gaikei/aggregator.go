@@ -224,9 +224,13 @@ func (c *centre) answerPlans(ctx context.Context, region string, question []byte
 
 // take returns the stage that takes a lane's results into the store until its context ends.
 func (c *centre) take(hub *relay.Hub, lane relay.Lane) func(context.Context) error {
+	ingest := c.store.Ingest
+	if lane == relay.Live {
+		ingest = c.store.IngestFresh
+	}
 	return func(ctx context.Context) error {
 		return hub.Consume(ctx, lane, func(ctx context.Context, ms []relay.Message) error {
-			return c.store.Ingest(ctx, storeMessages(ms))
+			return ingest(ctx, storeMessages(ms))
 		})
 	}
 }

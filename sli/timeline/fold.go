@@ -38,42 +38,62 @@ func partOf(x sli.Series) uint32 {
 	return h.Sum32() % foldParts
 }
 
-// fold moves the tails of a part of the series into their blocks and deletes the rows of the journal that no tail
-// needs any more, in one transaction. Under writing. After an error the tails stay as they are: whether or not
-// the transaction took place, the next fold joins the same records in.
+// perBundle is how many series are folded in one transaction where what comes in has to wait for it. Late in a day of
+// 10 s that takes some 50 ms.
+const perBundle = 50
+
+// fold moves the tails of a part of the series into their blocks, and lets go of the rows of the journal that no tail
+// needs any more. Under writing, which a store of its own lets go of in between, so that nothing that comes in waits for
+// more than a bundle. After an error the tails that were not folded stay as they are: whether or not the transaction
+// took place, the next fold joins the same records in.
 func (s *Store) fold(ctx context.Context, p part) error {
-	var fs []folding
-	needed := s.applied + 1
+	var ts []*timeline
 	for t := range s.timelines.all() {
-		switch {
-		case !t.dirty():
-		case p.picks(t.Series):
-			fs = append(fs, s.foldingOf(t))
-		default:
-			needed = min(needed, t.tail.since)
+		if t.dirty() && p.picks(t.Series) {
+			ts = append(ts, t)
 		}
 	}
 	// Rows of blocks are appended in this order, so that neighbours in a file are neighbours in a day.
-	slices.SortFunc(fs, func(a, b folding) int { return compareSeries(a.t.Series, b.t.Series) })
-	err := s.folding(ctx, func(tx *transaction) error {
-		if err := s.readAhead(tx, fs); err != nil {
-			return err
-		}
-		for i := range fs {
-			if err := s.foldOne(tx, &fs[i]); err != nil {
-				return fmt.Errorf("%s in %s: %w", fs[i].t.Check, fs[i].t.Region, err)
-			}
-		}
-		if err := tx.putBundle(); err != nil {
-			return err
-		}
-		return s.forgetJournal(tx, p, needed)
-	})
-	if s.health.note(err) != nil {
-		return fmt.Errorf("fold %d series: %w", len(fs), err)
+	slices.SortFunc(ts, func(a, b *timeline) int { return compareSeries(a.Series, b.Series) })
+	var err error
+	if s.shared == nil {
+		err = errors.Join(s.foldBundles(ctx, ts), s.forgetFolded(ctx))
+	} else {
+		err = s.foldShared(ctx, p, ts)
 	}
-	if s.shared != nil {
-		return s.tail(ctx) // which drops what this has folded, as it does with what others have
+	if err != nil {
+		return fmt.Errorf("fold %d series: %w", len(ts), err)
+	}
+	return nil
+}
+
+// foldBundles folds series that need not have a tail any more.
+func (s *Store) foldBundles(ctx context.Context, ts []*timeline) error {
+	for bundle := range slices.Chunk(ts, perBundle) {
+		if err := s.foldBundle(ctx, bundle); err != nil {
+			return err
+		}
+		s.letIn()
+	}
+	return nil
+}
+
+// letIn lets those go first who wait to write. Under writing, before and after.
+func (s *Store) letIn() {
+	s.writing.Unlock()
+	s.writing.Lock()
+}
+
+func (s *Store) foldBundle(ctx context.Context, ts []*timeline) error {
+	var fs []folding
+	for _, t := range ts {
+		if t.dirty() && t.id != gone { // else somebody was faster
+			fs = append(fs, s.foldingOf(t))
+		}
+	}
+	err := s.folding(ctx, func(tx *transaction) error { return s.foldEach(tx, fs) })
+	if s.health.note(err) != nil {
+		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,6 +102,50 @@ func (s *Store) fold(ctx context.Context, p part) error {
 		f.t.id, f.t.tail = f.id, nil
 	}
 	return nil
+}
+
+// foldShared folds a part in one transaction, which says from which snapshot.
+func (s *Store) foldShared(ctx context.Context, p part, ts []*timeline) error {
+	fs := make([]folding, len(ts))
+	for i, t := range ts {
+		fs[i] = s.foldingOf(t)
+	}
+	err := s.folding(ctx, func(tx *transaction) error {
+		if err := s.readAhead(tx, fs); err != nil {
+			return err
+		}
+		if err := s.foldEach(tx, fs); err != nil {
+			return err
+		}
+		if err := tx.putBundle(); err != nil {
+			return err
+		}
+		return tx.exec("record fold", int64(p.i), int64(p.n), s.shared.seen.text)
+	})
+	if s.health.note(err) != nil {
+		return err
+	}
+	return s.tail(ctx) // which drops what this has folded, as it does with what others have
+}
+
+func (s *Store) foldEach(tx *transaction, fs []folding) error {
+	for i := range fs {
+		if err := s.foldOne(tx, &fs[i]); err != nil {
+			return fmt.Errorf("%s in %s: %w", fs[i].t.Check, fs[i].t.Region, err)
+		}
+	}
+	return nil
+}
+
+// forgetFolded lets go of the rows of the journal before the first one that a tail needs. Under writing.
+func (s *Store) forgetFolded(ctx context.Context) error {
+	needed := s.applied + 1
+	for t := range s.timelines.all() {
+		if t.dirty() {
+			needed = min(needed, t.tail.since)
+		}
+	}
+	return s.health.note(s.db.transact(ctx, func(tx *transaction) error { return tx.exec("forget journal", needed) }))
 }
 
 func (s *Store) foldingOf(t *timeline) folding {

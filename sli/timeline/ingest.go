@@ -26,13 +26,6 @@ type Message struct {
 // ahead is how far in the future a result may lie when its message was received.
 const ahead = time.Hour
 
-// tailLimit is how many entries may wait for their fold whatever the number of series. A backlog of days is
-// folded as it comes in rather than kept in memory.
-const tailLimit = 100_000
-
-// tailPerSeries is added to tailLimit for every series: ten minutes of it at 5 s.
-const tailPerSeries = 120
-
 // A rejection is why a message, or a part of it, was put aside.
 type rejection struct {
 	Message
@@ -46,18 +39,36 @@ type incoming struct {
 	seq   int64 // in the journal; of a shared one, the transaction that inserted it
 }
 
-// Ingest takes in messages. When it returns nil, every one of them is on the disk and visible to readers, or was
+// Ingest takes in messages, and folds where tails are crowded by it. When it returns nil, every one of them is on the disk and visible to readers, or was
 // put aside as unreadable, which is no error: redelivery would not help. In a shared database readers, also those of
 // this Store, see them when its Run next tails the journal, which is within a second. After an error nothing is
 // promised and everything may be delivered again. It returns an error while the disk is full or the database cannot
 // be reached, and works again by itself.
 func (s *Store) Ingest(ctx context.Context, ms []Message) error {
-	if len(ms) == 0 {
+	return s.ingestWithin(ctx, ms, 1)
+}
+
+// IngestFresh is Ingest for what is not to wait for a backlog that others take in: it folds only where tails are twice as
+// crowded as Ingest bears.
+func (s *Store) IngestFresh(ctx context.Context, ms []Message) error {
+	return s.ingestWithin(ctx, ms, 2)
+}
+
+// ingestWithin takes in messages and sees to it that no more waits for its fold than so many times what is usual.
+func (s *Store) ingestWithin(ctx context.Context, ms []Message, times int) error {
+	switch {
+	case len(ms) == 0:
 		return nil
+	case s.shared == nil:
+		return s.ingestOwn(ctx, ms, times)
 	}
-	if s.shared != nil {
-		return s.ingestShared(ctx, ms)
+	if err := s.awaitRoom(ctx, times); err != nil {
+		return fmt.Errorf("ingest %d messages: %w", len(ms), err)
 	}
+	return s.ingestShared(ctx, ms)
+}
+
+func (s *Store) ingestOwn(ctx context.Context, ms []Message, times int) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	in, out := s.siftAll(ms)
@@ -78,10 +89,8 @@ func (s *Store) Ingest(ctx context.Context, ms []Message) error {
 		}
 	}
 	s.take(in, out)
-	if s.crowded() {
-		// What was taken in is safe; if the fold fails, the next one repeats it.
-		_ = s.fold(ctx, everything)
-	}
+	// What was taken in is safe; if the fold fails, the next one repeats it.
+	_ = s.relieve(ctx, times)
 	return nil
 }
 
@@ -278,13 +287,6 @@ func (s *Store) apply(in *incoming, seen func(t *timeline, e entry, was record))
 
 func (s *Store) joiner(t *timeline) *joiner {
 	return &joiner{check: t.Check, region: t.Region, probers: &s.probers}
-}
-
-// crowded reports whether the tails take too much memory to wait for their turn.
-func (s *Store) crowded() bool {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	return s.unfolded > tailLimit+tailPerSeries*s.timelines.len()
 }
 
 // IngestEvidence takes in messages of evidence, whose payload is the JSON of a probe.Evidence. What cannot be

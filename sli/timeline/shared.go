@@ -35,6 +35,7 @@ type shared struct {
 	leads   bool      // conn holds the lock of who folds
 	seen    snapshot  // of the journal
 	known   snapshot  // of the catalogue and of folds
+	turn    uint32    // the part that is folded next when tails are crowded
 	counted snapshot  // of the journal, for those who count arrivals: it survives a new connection
 }
 
@@ -122,15 +123,6 @@ func (s *Store) folding(ctx context.Context, f func(tx *transaction) error) erro
 // errNotLeader answers a fold in a process that does not fold.
 var errNotLeader = errors.New("another process folds")
 
-// forgetJournal lets go of the rows of the journal that a fold leaves of no use: those before needed, or, in a shared
-// journal, those that the fold saw and that all other parts were folded from too.
-func (s *Store) forgetJournal(tx *transaction, p part, needed int64) error {
-	if s.shared == nil {
-		return tx.exec("forget journal", needed)
-	}
-	return tx.exec("record fold", int64(p.i), int64(p.n), s.shared.seen.text)
-}
-
 // noteChange has every process read the catalogue again.
 func (s *Store) noteChange(tx *transaction) error {
 	if s.shared == nil {
@@ -153,17 +145,19 @@ func (s *Store) tailTicker() *time.Ticker {
 func (s *Store) follow(ctx context.Context) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := s.tail(ctx); err != nil || !s.crowded() {
+	if err := s.tail(ctx); err != nil || !s.crowded(1) {
 		return err
 	}
 	if led, err := s.lead(ctx); !led {
 		return err
 	}
-	// Part by part: a transaction must not take long, however many series there are.
-	for i := range uint32(foldParts) {
-		if err := s.fold(ctx, part{i, foldParts}); err != nil {
+	// Part by part: a transaction must not take long, however many series there are, and after some of them there is
+	// other work to do.
+	for range foldParts / 6 {
+		if err := s.fold(ctx, part{s.shared.turn % foldParts, foldParts}); err != nil {
 			return err
 		}
+		s.shared.turn++
 	}
 	return nil
 }

@@ -142,8 +142,8 @@ func testCrowdedTailIsFolded(t *testing.T, p place) {
 			break
 		}
 	}
-	if n := rows(t, s, "journal"); n != 0 || s.unfolded != 0 {
-		t.Errorf("after the fold: got %d rows and %d entries, want none", n, s.unfolded)
+	if s.crowded(1) {
+		t.Errorf("after the fold: got %d entries in memory, want less", s.unfolded)
 	}
 }
 

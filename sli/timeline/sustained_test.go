@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -178,9 +179,18 @@ func (l *burden) fillTails() int {
 
 // A strain is what was seen while the load was sustained.
 type strain struct {
-	lag     time.Duration // the worst time from when a second's messages were there until they were committed
+	lags    []time.Duration // of each second, from when its messages were there until they were committed
 	results int
 	cpu     time.Duration
+}
+
+// reportLags tells how long commits lagged behind.
+func reportLags(b *testing.B, lags []time.Duration, suffix string) {
+	b.Helper()
+	slices.Sort(lags)
+	b.ReportMetric(lags[len(lags)/2].Seconds(), "s-lag-p50"+suffix)
+	b.ReportMetric(lags[len(lags)*99/100].Seconds(), "s-lag-p99"+suffix)
+	b.ReportMetric(lags[len(lags)-1].Seconds(), "s-lag-max"+suffix)
 }
 
 // sustain sends in real time while the store's steps are made as its Run makes them.
@@ -205,7 +215,7 @@ func (l *burden) sustain(long time.Duration) strain {
 		if err := l.s.Ingest(l.tb.Context(), ms); err != nil {
 			l.tb.Fatal(err)
 		}
-		st.lag = max(st.lag, time.Since(due))
+		st.lags = append(st.lags, time.Since(due))
 		st.results += len(ms) * 1000
 	}
 	st.cpu = processorTime(l.tb) - before
@@ -214,6 +224,15 @@ func (l *burden) sustain(long time.Duration) strain {
 		l.tb.Fatal(err)
 	}
 	return st
+}
+
+// dropTails leaves what is in memory of timelines without tails. The store is of no use any more.
+func (l *burden) dropTails() {
+	l.s.writing.Lock()
+	defer l.s.writing.Unlock()
+	for t := range l.s.timelines.all() {
+		t.tail = nil
+	}
 }
 
 // every calls f at every tick until stop is closed. As with a ticker, what comes too late is left out.
@@ -280,16 +299,16 @@ func benchmarkSustained(b *testing.B, p place) {
 		l := newBurden(b, p, long)
 		empty := liveHeap()
 		l.announce()
-		known := liveHeap()
-		b.ReportMetric((known-empty)/sustainedSeries, "B/timeline")
 		l.fillBlocks()
 		base := liveHeap()
 		n := l.fillTails()
 		b.ReportMetric((liveHeap()-base)/float64(n), "B/tail-result")
 		st := l.sustain(long)
-		b.ReportMetric(st.lag.Seconds(), "s-worst-lag")
+		reportLags(b, st.lags, "")
+		b.ReportMetric(liveHeap()/1e6, "MB-heap")
+		l.dropTails()
+		b.ReportMetric((liveHeap()-empty)/sustainedSeries, "B/timeline")
 		b.ReportMetric(100*st.cpu.Seconds()/long.Seconds(), "%-of-a-core")
-		b.ReportMetric(float64(st.results)/long.Seconds(), "results/s")
 		if err := l.s.Close(); err != nil {
 			b.Fatal(err)
 		}

@@ -47,8 +47,17 @@ func TestOffClockTells(t *testing.T) {
 		ahead   time.Duration
 		changed bool
 	}{
-		{0, false}, {249 * time.Millisecond, false}, {250 * time.Millisecond, true}, {251 * time.Millisecond, false}, {249 * time.Millisecond, true},
-		{-249 * time.Millisecond, false}, {-250 * time.Millisecond, true}, {-time.Second, false}, {250 * time.Millisecond, false}, {0, true}, {0, false},
+		{0, false},
+		{249 * time.Millisecond, false},
+		{250 * time.Millisecond, true},
+		{251 * time.Millisecond, false},
+		{249 * time.Millisecond, true},
+		{-249 * time.Millisecond, false},
+		{-250 * time.Millisecond, true},
+		{-time.Second, false},
+		{250 * time.Millisecond, false},
+		{0, true},
+		{0, false},
 	} {
 		if got := c.measure(now, now, now.Add(-tt.ahead)); got != tt.changed {
 			t.Errorf("measurement %d, ahead by %v: told %v, want %v", i, tt.ahead, got, tt.changed)

@@ -62,6 +62,7 @@ func TestRosterFaults(t *testing.T) {
 	hear("old", time.Second, wire.Beat{Revision: 1, PlanError: "its controls are not understood"})
 	hear("clock", time.Second, wire.Beat{Revision: 2, ClockOffset: &off})
 	r.presence.hear(relay.Identity{Region: "tokyo", Prober: "ended"}, wire.Beat{Revision: 1, PlanError: "x"}, now)
+	hear("full", time.Second, wire.Beat{Revision: 2, QueueBroken: true})
 	hear("blind", time.Second, wire.Beat{Revision: 2, Faults: []string{"no control answers"}})
 	ids[relay.Identity{Region: "tokyo", Prober: "new"}] = true
 	r.presence.expect(ids, now)
@@ -69,6 +70,7 @@ func TestRosterFaults(t *testing.T) {
 	for _, want := range []string{
 		"prober silent in region tokyo has been silent since", "prober old in region tokyo cannot follow the newest plan: its controls are not understood",
 		"the clock of prober clock in region tokyo is off by -0.700 s", "prober blind in region tokyo: no control answers",
+		"prober full in region tokyo: its queue takes nothing",
 		"prober new in region tokyo is enrolled and has not been heard of since the aggregator started",
 	} {
 		if !strings.Contains(text, want) {
@@ -80,7 +82,7 @@ func TestRosterFaults(t *testing.T) {
 			t.Errorf("prober %s is %s; only the one that is not enrolled any more was revoked", p.Prober, p.State)
 		}
 	}
-	if strings.Contains(text, "fine") || strings.Count(text, "\n") != 4 {
-		t.Errorf("the faults are\n%s\nwant five, none of them of the prober that is fine or of the one whose key was ended", text)
+	if strings.Contains(text, "fine") || strings.Count(text, "\n") != 5 {
+		t.Errorf("the faults are\n%s\nwant six, none of them of the prober that is fine or of the one whose key was ended", text)
 	}
 }

@@ -200,7 +200,7 @@ func (r *roster) Present() []web.Presence {
 			Region: p.Region, Prober: p.Prober, State: web.ProberPresent, Version: b.Version,
 			Revision: b.Revision, Newest: r.newest(p.Region), PlanError: b.PlanError, Checks: b.Checks, Refused: b.Refused,
 			Running: b.Running, MaxRunning: b.MaxRunning, QueuePending: b.QueuePending, QueueAge: b.QueueAge, Dropped: b.Dropped,
-			ClockOffset: b.ClockOffset, Faults: append([]string{}, b.Faults...),
+			ClockOffset: b.ClockOffset, Faults: faultsOf(b),
 		}
 		switch {
 		case !p.enrolled:
@@ -217,6 +217,15 @@ func (r *roster) Present() []web.Presence {
 		ps = append(ps, w)
 	}
 	return ps
+}
+
+// faultsOf says what is wrong at a prober, a sentence each.
+func faultsOf(b wire.Beat) []string {
+	fs := append([]string{}, b.Faults...)
+	if b.QueueBroken {
+		fs = append(fs, "its queue takes nothing, as with a full disk; what it sees is held in memory, and lost when that is full or it ends")
+	}
+	return fs
 }
 
 // ready tells why what probers send is not taken in, nil if it is.

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -197,15 +198,22 @@ func TestUnitStartsTheProgram(t *testing.T) {
 	}
 }
 
-// TestReadmeCommands holds every command that the README shows against the commands and flags there are.
-func TestReadmeCommands(t *testing.T) {
-	page, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := regexp.MustCompile(`(?m)^ {4}gaikei ([^#\n]+)`).FindAllStringSubmatch(string(page), -1)
-	if len(lines) < 10 {
-		t.Errorf("found %d commands, want at least 10: is the pattern still right?", len(lines))
+// TestPagesCommands holds every command that a page shows, and a unit, composition or manifest in its comments, against
+// the commands and flags there are.
+func TestPagesCommands(t *testing.T) {
+	var lines [][]string
+	for name, least := range map[string]int{
+		"README.md": 20, "docs/deploy.md": 20, "deploy/systemd/gaikei-aggregator.service": 1, "deploy/kubernetes/aggregator.yaml": 1,
+	} {
+		page, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found := regexp.MustCompile(`(?m)^(?: {4,}|# .*/bin/|#   )gaikei ([^#>\n]+)`).FindAllStringSubmatch(string(page), -1)
+		if len(found) < least {
+			t.Errorf("found %d commands in %s, want at least %d: is the pattern still right?", len(found), name, least)
+		}
+		lines = append(lines, found...)
 	}
 	for _, line := range lines {
 		args := strings.Fields(strings.ReplaceAll(line[1], "'", ""))
@@ -215,15 +223,53 @@ func TestReadmeCommands(t *testing.T) {
 	}
 }
 
-// TestReadmeLinks follows the links of the README to files.
-func TestReadmeLinks(t *testing.T) {
-	page, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
+// TestPagesLinks follows the links of the pages to files and headings.
+func TestPagesLinks(t *testing.T) {
+	for _, name := range []string{"README.md", "docs/deploy.md", "docs/reference.md", "docs/configuration.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+		page, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		headings := map[string]bool{}
+		for _, h := range regexp.MustCompile(`(?m)^#+ (.+)$`).FindAllStringSubmatch(string(page), -1) {
+			words := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(h[1]), "")
+			headings[strings.ReplaceAll(words, " ", "-")] = true
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^):#[]*)(?:#([^):]+))?\)`).FindAllStringSubmatch(string(page), -1) {
+			if _, err := os.Stat(filepath.Join("../..", filepath.Dir(name), link[1])); err != nil {
+				t.Errorf("%s links to %s: %v", name, link[1], err)
+			}
+			if link[1] == "" && !headings[link[2]] {
+				t.Errorf("%s links to its heading %q, which it does not have", name, link[2])
+			}
+		}
 	}
-	for _, link := range regexp.MustCompile(`\]\(([^):#]+)\)`).FindAllStringSubmatch(string(page), -1) {
-		if _, err := os.Stat("../../" + link[1]); err != nil {
-			t.Errorf("the README links to %s: %v", link[1], err)
+}
+
+// TestDeployPageNames holds the alerts and metrics that the page tells to watch against the rules and the reference.
+func TestDeployPageNames(t *testing.T) {
+	var texts []string
+	for _, name := range []string{"docs/deploy.md", "deploy/prometheus/gaikei.rules.yaml", "docs/reference.md"} {
+		text, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, string(text))
+	}
+	page, rules, reference := texts[0], texts[1], texts[2]
+	alerts := regexp.MustCompile(`\bGaikei[A-Z][A-Za-z]+`).FindAllString(page, -1)
+	metrics := regexp.MustCompile(`\bgaikei_[a-z_]+`).FindAllString(page, -1)
+	if len(alerts) < 8 || len(metrics) < 3 {
+		t.Errorf("found %d alerts and %d metrics, want at least 8 and 3", len(alerts), len(metrics))
+	}
+	for _, name := range alerts {
+		if !strings.Contains(rules, "alert: "+name+"\n") {
+			t.Errorf("no rule is called %s", name)
+		}
+	}
+	for _, name := range metrics {
+		if !strings.Contains(reference, "| `"+name+"` |") {
+			t.Errorf("docs/reference.md does not know %s", name)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -173,6 +174,36 @@ func TestUnsupportedCheck(t *testing.T) {
 	p.sees("another", "up ")
 	if b := p.pulse.state(); b.Revision != 3 || b.PlanError != "" || b.Refused != 0 {
 		t.Errorf("the heartbeat says %+v, want revision 3 and nothing refused", b)
+	}
+}
+
+// TestNewerPlan follows a plan that was kept as a newer aggregator could make it, and tells what it leaves out.
+func TestNewerPlan(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join("..", "..", "probe", "wire", "testdata", "newer")
+	manifest, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newPupil(t)
+	p.pack = &wire.Pack{Chunks: map[string][]byte{}}
+	if p.pack.Manifest, err = wire.ReadManifest(manifest); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range p.pack.Manifest.Chunks {
+		if p.pack.Chunks[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.look(p.ctx, p.group); err != nil {
+		t.Fatal(err)
+	}
+	p.note(nil)
+	if b := p.pulse.state(); b.Revision != 9 || b.Checks != 2 || b.Refused != 1 || b.PlanError != "" {
+		t.Errorf("the heartbeat says %+v, want revision 9 with two checks, one of them refused", b)
+	}
+	if text := p.log.String(); !strings.Contains(text, "fast_open") || strings.Contains(text, "check=known") {
+		t.Errorf("the log does not say what is not understood, or of too much:\n%s", text)
 	}
 }
 

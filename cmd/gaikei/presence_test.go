@@ -2,6 +2,8 @@ package main
 
 import (
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -84,5 +86,23 @@ func TestRosterFaults(t *testing.T) {
 	}
 	if strings.Contains(text, "fine") || strings.Count(text, "\n") != 5 {
 		t.Errorf("the faults are\n%s\nwant six, none of them of the prober that is fine or of the one whose key was ended", text)
+	}
+}
+
+// Heartbeats of the first version and of a newer one are heard alike.
+func TestHeartbeatsOfAnyVersion(t *testing.T) {
+	r := &roster{presence: newPresence(time.Now()), log: slog.New(slog.DiscardHandler), plans: map[string]int64{"tokyo": 9}}
+	dir := filepath.Join("..", "..", "probe", "wire", "testdata")
+	for name, file := range map[string]string{"old": "v1-beat.json", "new": "newer/beat.json"} {
+		beat, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.hear("tokyo", name, beat)
+	}
+	r.presence.expect(map[relay.Identity]bool{{Region: "tokyo", Prober: "old"}: true, {Region: "tokyo", Prober: "new"}: true}, time.Now())
+	ps := r.Present()
+	if len(ps) != 2 || ps[0].State != web.ProberPresent || ps[0].Version != "v9.1" || ps[1].State != web.ProberPresent || ps[1].Version != "v1" || ps[1].Revision != 7 {
+		t.Errorf("got %+v, want both present, with what they say", ps)
 	}
 }

@@ -27,6 +27,7 @@ const (
 	within       = 2 * time.Second        // how far from an instant a sighting still speaks for it
 	half         = 500 * time.Millisecond // the shortest blip of our own that a loss must not be taken for
 	lead         = 100 * time.Millisecond // what may pass of a timeout before the phase that uses it up
+	neighbour    = 3 * time.Second        // how long a kernel asks for a host on its own network before it gives up
 	remembered   = 6 * time.Minute        // how long a resolver may try and then remember that it failed: see claim.addRow
 	verdictLimit = 10 * time.Second       // the longest wait for a verdict
 )
@@ -54,6 +55,10 @@ type claim struct {
 // its end. A success that lost a packet stands if a quorum was seen in every half second from half a second
 // before its start to its end: then no blip of half a second swallowed the packet, and the latency is the
 // target's. So must a failure at the deadline be seen whose time a loss had used up before.
+//
+// That a host is unreachable may be our own kernel's word: it asks three times in as many seconds where the host is, of which
+// the first may have been for another attempt, and gives up a second after the last. So no round may have been blind
+// since the first, though others may be seen again by now.
 //
 // What no claim can know: that an answer was lost on its way to us, and repeated, in a blip that falls between
 // two rounds, or within the first second; that a dead interface was back within atOnce of telling; that a resolver
@@ -83,7 +88,25 @@ func claimOf(a *Attempt, s, e, before time.Time) claim {
 		c.ways = lapseWays(c.track, a.Reason, failing, e)
 		c.addRow(failing, e, before)
 	}
+	if a.Reason == HostUnreachable {
+		c.clear(e.Add(-neighbour - grace))
+	}
 	return c
+}
+
+// clear asks that no round was blind from an instant on.
+func (c *claim) clear(from time.Time) {
+	for _, way := range c.ways {
+		for i := range way {
+			s := &way[i]
+			if s.clear.IsZero() {
+				s.clear = s.from
+			}
+			if from.Before(s.clear) {
+				s.clear = from
+			}
+		}
+	}
 }
 
 // lapseWays are those in which a lapse is believed by itself. One is that a quorum was seen as densely as for a loss,

@@ -107,6 +107,7 @@ func TestClaims(t *testing.T) {
 	const ms = time.Millisecond
 	silent := Attempt{Reason: Timeout}
 	route := Attempt{Reason: NetworkUnreachable}
+	host := Attempt{Reason: HostUnreachable}
 	routeAfterName := Attempt{Reason: NetworkUnreachable, Spans: []Span{{Phase: PhaseResolve, For: 300 * ms}, {Phase: PhaseConnect, At: 300 * ms, For: ms}}}
 	silentAfterName := Attempt{Reason: Timeout, Spans: []Span{{Phase: PhaseResolve, For: 1100 * ms}, {Phase: PhaseConnect, At: 1100 * ms, For: 900 * ms}}}
 	refused, lookup, servfail := Attempt{Reason: Refused}, Attempt{Reason: DNSTimeout}, Attempt{Reason: DNSServfail}
@@ -152,6 +153,11 @@ func TestClaims(t *testing.T) {
 		{"no route, told after a while among busy checks", route, 50, nil, []int{-300, 100, 500}, nil, true},
 		{"no route, told at once after a name was found", routeAfterName, 301, []int{302}, nil, nil, true},
 		{"no route, told after a second", route, 1000, []int{1000, 2000}, nil, nil, true},
+		{"no host, told after a second", host, 1000, []int{1000, 2000}, nil, nil, true},
+		{"no host, told after a second, blind when it was first asked for", host, 1000, []int{1000, 2000}, nil, []int{-2100}, false},
+		{"no host, told after a second, blind long before", host, 1000, []int{1000, 2000}, nil, []int{-2300}, true},
+		{"no host, told at once, blind when it was first asked for", host, 1, []int{2}, nil, []int{-3100}, false},
+		{"no host, told at once, blind long before", host, 1, []int{2}, nil, []int{-3300}, true},
 		{"silence for half a second, seen at once after", silent, 500, []int{501}, nil, nil, false},
 		{"silence for half a second, seen as it began and at once after", silent, 500, []int{0, 501}, nil, nil, false},
 		{"silence for half a second among busy checks", silent, 500, nil, []int{-100, 300, 700, 1000}, nil, true},

@@ -55,6 +55,8 @@ type World struct {
 	// ClockOffset tells how far the prober's wall clock is ahead of the aggregator's, as far as is known; nil means
 	// not at all. A slot begun on a clock that is too far off is inconclusive{clock}.
 	ClockOffset func() time.Duration
+	// Wall reads the wall clock; nil means time.Now. Its monotonic reading is not used.
+	Wall func() time.Time
 	// Verbose makes kinds fill in the whole Detail of successful attempts too, for a person who looks on.
 	Verbose bool
 }

@@ -21,7 +21,11 @@ func NewLooker(w *World, c *Controls, region string) *Looker {
 	if w == nil {
 		w = new(World)
 	}
-	return &Looker{world: w, controls: c, region: region, wall: time.Now}
+	l := &Looker{world: w, controls: c, region: region, wall: time.Now}
+	if w.Wall != nil {
+		l.wall = w.Wall
+	}
+	return l
 }
 
 // maxClockStep is how far wall and monotonic time may part within an attempt.

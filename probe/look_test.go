@@ -360,3 +360,25 @@ func TestClockOffset(t *testing.T) {
 		}
 	}
 }
+
+// A wall clock that is set during an attempt leaves it without a verdict, whichever clock that is.
+func TestWall(t *testing.T) {
+	off := time.Hour
+	w := &World{Wall: func() time.Time { return time.Now().Add(off) }}
+	k := &fake{target: host("192.0.2.1"), do: after(0, ReasonNone)}
+	look := func() Result {
+		r, _ := NewLooker(w, nil, "here").Look(t.Context(), checkOf(k, time.Second), time.Now().Add(time.Hour).UnixMilli())
+		return r
+	}
+	if got := look(); got.Outcome != Up {
+		t.Errorf("a clock that is an hour ahead: got %v{%v}, want up", got.Outcome, got.Reason)
+	}
+	answer := k.do
+	k.do = func(ctx context.Context) Attempt {
+		off += 2 * time.Second
+		return answer(ctx)
+	}
+	if got := look(); got.Outcome != Inconclusive || got.Reason != Clock {
+		t.Errorf("a clock that is set on by 2s: got %v{%v}, want inconclusive{clock}", got.Outcome, got.Reason)
+	}
+}

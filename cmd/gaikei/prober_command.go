@@ -85,7 +85,7 @@ func serveProberUntil(ctx context.Context, o proberOptions, std streams) error {
 	if err := o.folders(); err != nil {
 		return err
 	}
-	queue, err := relay.Open(ctx, relay.Options{Dir: filepath.Join(o.data, "queue"), Logger: log})
+	queue, err := relay.Open(ctx, relay.Options{Dir: filepath.Join(o.data, "queue"), Logger: log, Witness: journal()})
 	if errors.Is(err, relay.ErrLocked) {
 		return unreachable(err, "each prober needs a folder of its own; name another one with --data")
 	}

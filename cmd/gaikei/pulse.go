@@ -41,12 +41,12 @@ func (p *pulse) once(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, beatTimeout)
 	defer cancel()
 	b := p.state()
-	b.Sent = time.Now()
+	b.Sent = wallClock()
 	data, err := p.beat(ctx, b.Marshal())
 	if err != nil {
 		return
 	}
-	received := time.Now()
+	received := wallClock()
 	a, err := wire.ReadBeatAnswer(data)
 	if err != nil {
 		p.log.Warn("the aggregator's answer to a heartbeat cannot be read", "error", err)

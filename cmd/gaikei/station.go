@@ -75,7 +75,7 @@ func (s *station) put(ctx context.Context, g *errgroup.Group, o order) (*prober,
 	p := s.probers[o.region]
 	if p == nil {
 		p = s.newProber(o.region)
-		p.scheduler = schedule.New(p, schedule.Options{MaxRunning: s.opts.maxRunning, Logger: s.log.With("region", o.region)})
+		p.scheduler = schedule.New(p, schedule.Options{MaxRunning: s.opts.maxRunning, Shift: clockShift(), Logger: s.log.With("region", o.region)})
 		s.probers[o.region] = p
 	}
 	p.ordinal = o.ordinal
@@ -127,10 +127,11 @@ func (s *station) worldOf(region string) *probe.World {
 	}
 	w.Secret = secretsIn(s.opts.secrets)
 	w.UserAgent = userAgent()
+	w.Wall = wallClock
 	return w
 }
 
-func takeoverInstant() int64 { return time.Now().Add(takeover).UnixMilli() }
+func takeoverInstant() int64 { return wallClock().Add(takeover).UnixMilli() }
 
 // now returns the probers that follow something, in the order of the regions; nil before any does.
 func (s *station) now() []*prober {

@@ -57,7 +57,7 @@ func (o *Outbox) Announce(ctx context.Context, es []probe.Epoch) error {
 		return fmt.Errorf("announce %d epochs: %w", len(es), err)
 	}
 	for _, m := range msgs {
-		if err := o.q.put(ctx, o.subject, m); err != nil {
+		if err := o.put(ctx, m); err != nil {
 			return fmt.Errorf("announce %d epochs: %w", len(es), err)
 		}
 	}
@@ -201,6 +201,17 @@ func (o *Outbox) abandon() (lost int64) {
 	return lost
 }
 
+// put puts one message.
+func (o *Outbox) put(ctx context.Context, m []byte) error {
+	if o.q.witness == nil {
+		return o.q.put(ctx, o.subject, m)
+	}
+	put := o.q.witness(o.region, o.prober, m)
+	err := o.q.put(ctx, o.subject, m)
+	put(err)
+	return err
+}
+
 func (o *Outbox) putBatch(ctx context.Context, b *probe.Batch) error {
 	msgs, err := wire.Marshal(b)
 	if err != nil {
@@ -210,7 +221,7 @@ func (o *Outbox) putBatch(ctx context.Context, b *probe.Batch) error {
 		}
 	}
 	for _, m := range msgs {
-		if err := o.q.put(ctx, o.subject, m); err != nil {
+		if err := o.put(ctx, m); err != nil {
 			return err
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/probe/wire"
 )
 
 func TestPutAndConsume(t *testing.T) {
@@ -226,4 +227,38 @@ func TestLessRoom(t *testing.T) {
 	if st := q.Status(); st.Messages != 1 || st.MaxBytes != 5<<20 {
 		t.Errorf("got status %+v, want one message and the new bound", st)
 	}
+}
+
+// The witness hears of every message before and after its put, also of a put that fails and is repeated.
+func TestWitness(t *testing.T) {
+	var heard []string
+	q := open(t, Options{Dir: t.TempDir(), Witness: func(region, prober string, payload []byte) func(error) {
+		heard = append(heard, fmt.Sprintf("%s/%s puts %d bytes", region, prober, len(payload)))
+		return func(err error) { heard = append(heard, fmt.Sprint(err)) }
+	}})
+	refused := errors.New("refused")
+	real := q.publish
+	q.publish = func(ctx context.Context, s *session, subject string, msg []byte) error {
+		if len(heard) == 1 {
+			return refused
+		}
+		return real(ctx, s, subject, msg)
+	}
+	o := q.Outbox("tokyo", "p")
+	o.Result(result(1))
+	if err := o.flush(t.Context()); !errors.Is(err, refused) {
+		t.Fatalf("flush: got %v, want %v", err, refused)
+	}
+	if !q.reopen(t.Context()) {
+		t.Fatal("the queue is not reopened")
+	}
+	if err := o.flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	msgs, err := wire.Marshal(oneResult(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	puts := fmt.Sprintf("tokyo/p puts %d bytes", len(msgs[0]))
+	diff(t, []string{puts, "refused", puts, "<nil>"}, heard)
 }

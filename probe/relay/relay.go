@@ -52,6 +52,10 @@ type Options struct {
 	MaxAge   time.Duration // how long messages are kept; 0: 72 h
 	MaxBytes int64         // 0: 1 GiB or a quarter of the free disk, whichever is less
 	Logger   *slog.Logger  // nil: no log
+
+	// Witness is told of every message before it is put, and what it returns then of how that went: nil says that the
+	// message is durable. It is for tests that must know what was promised. It may be called on several goroutines. nil: none.
+	Witness func(region, prober string, payload []byte) (put func(error))
 }
 
 // A Queue is the near queue of a process. Its methods may be called from any goroutine. A queue starts no
@@ -64,6 +68,7 @@ type Queue struct {
 	tune     tuning
 	publish  func(ctx context.Context, s *session, subject string, msg []byte) error // tests make it fail
 	drops    drops
+	witness  func(region, prober string, payload []byte) (put func(error)) // may be nil
 	boxes    sync.Mutex
 	outboxes []*Outbox // guarded by boxes
 }
@@ -93,6 +98,7 @@ func Open(ctx context.Context, o Options) (*Queue, error) {
 	q := &Queue{
 		keeper: newKeeper("near queue", "results are held in memory", o.Dir, o.Logger),
 		maxAge: o.MaxAge, maxBytes: o.MaxBytes, lock: lock, tune: defaults(), publish: publish,
+		witness: o.Witness,
 	}
 	q.leave = q.countEvidence
 	if q.maxAge == 0 {

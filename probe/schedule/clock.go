@@ -8,7 +8,7 @@ import (
 // A clock reads wall time, and tells how far it is from monotonic time.
 type clock struct {
 	base  time.Time            // has a monotonic reading
-	shift func() time.Duration // for tests: how far the wall clock is off time.Now; nil: not at all
+	shift func() time.Duration // see Options.Shift
 }
 
 func newClock(shift func() time.Duration) clock { return clock{base: time.Now(), shift: shift} }

@@ -74,7 +74,7 @@ func (r *recorder) told() []string {
 }
 
 func (r *recorder) options() Options {
-	return Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), shift: r.shifted}
+	return Options{Logger: slog.New(slog.NewTextHandler(io.Discard, nil)), Shift: r.shifted}
 }
 
 // A stage is a scheduler at work in a bubble, where time starts at midnight UTC: a slot of every grid of

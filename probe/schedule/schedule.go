@@ -43,8 +43,8 @@ type Options struct {
 	// allowed. 0 means 1024, a negative number none.
 	MaxRunning int
 	Logger     *slog.Logger // nil: slog.Default
-
-	shift func() time.Duration // see clock
+	// Shift is how far the wall clock is to be taken to be off time.Now, for tests; nil: not at all.
+	Shift func() time.Duration
 }
 
 const (
@@ -81,7 +81,7 @@ func New(r Runner, o Options) *Scheduler {
 	s := &Scheduler{
 		runner:  r,
 		log:     cmp.Or(o.Logger, slog.Default()),
-		clock:   newClock(o.shift),
+		clock:   newClock(o.Shift),
 		changed: make(chan struct{}, 1),
 		early:   make(chan struct{}, 1),
 		book:    newBook(max(cmp.Or(o.MaxRunning, defaultMaxRunning), 0)),

@@ -159,21 +159,26 @@ func TestFullDisk(t *testing.T) {
 // fill writes until the disk is full.
 func fill(t *testing.T, path string) {
 	t.Helper()
+	if err := fillDisk(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func fillDisk(path string) error {
 	f, err := os.Create(path)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer f.Close()
 	for size := 1 << 20; size > 0; size /= 2 {
-		for {
-			if _, err = f.Write(make([]byte, size)); err != nil {
-				break
-			}
+		for err = nil; err == nil; {
+			_, err = f.Write(make([]byte, size))
 		}
 		if !errors.Is(err, syscall.ENOSPC) {
-			t.Fatalf("fill the disk: got %v, want no space left", err)
+			return fmt.Errorf("fill the disk: got %w, want no space left", err)
 		}
 	}
+	return nil
 }
 
 // TestSecondProcess: a folder belongs to one process; the second is told whose it is.

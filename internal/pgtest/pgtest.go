@@ -227,3 +227,11 @@ func (s *server) run(statement string) error {
 	_, err = c.Exec(ctx, statement)
 	return errors.Join(err, c.Close(ctx))
 }
+
+// Socket is the Unix socket of the server, which other network namespaces reach too; empty before the first Database.
+func (c *Cluster) Socket() string {
+	if c.server == nil {
+		return ""
+	}
+	return filepath.Join(c.server.dir, fmt.Sprintf(".s.PGSQL.%d", c.server.port))
+}

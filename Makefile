@@ -27,7 +27,9 @@ test: ## Run every test, with the race detector where there is a C compiler
 lint: ## Check format, vet and staticcheck
 	@out=$$($(GO) tool gofumpt -l .); if [ -n "$$out" ]; then echo "not formatted by gofumpt:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
+	$(GO) vet -tags chaos ./...
 	$(GO) tool staticcheck ./...
+	$(GO) tool staticcheck -tags chaos ./cmd/gaikei
 
 .PHONY: bench
 bench: ## Run the benchmarks and print the promised ratios
@@ -36,6 +38,10 @@ bench: ## Run the benchmarks and print the promised ratios
 .PHONY: fuzz
 fuzz: ## Fuzz every decoder for FUZZTIME (10s) each
 	@GO='$(GO)' FUZZTIME='$(FUZZTIME)' sh .ci/fuzz.sh
+
+.PHONY: chaos
+chaos: ## Break everything for CHAOS (5m), as drawn from SEED, and compare every slot
+	PATH="$$PATH:/usr/sbin" $(GO) test -count 1 -timeout 0 -tags chaos -run '^TestChaos$$' -v ./cmd/gaikei
 
 .PHONY: generate
 generate: ## Generate the protobuf code again (needs protoc)

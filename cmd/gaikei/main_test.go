@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
+	playChaos()
 	// The tests mostly wait for slots, and not for a processor: as many as there are of those would take minutes.
 	if err := flag.Set("test.parallel", "5"); err != nil {
 		panic(err)

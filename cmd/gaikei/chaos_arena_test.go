@@ -146,7 +146,8 @@ func (s *arena) fallen() (all []string) {
 }
 
 func await(ctx context.Context, what string, limit time.Duration, cond func() bool) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	late := fmt.Errorf("%v have passed and not: %s", limit, what)
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, late)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
@@ -154,7 +155,7 @@ func await(ctx context.Context, what string, limit time.Duration, cond func() bo
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return fmt.Errorf("%v have passed and not: %s", limit, what)
+			return context.Cause(ctx)
 		}
 	}
 	return nil

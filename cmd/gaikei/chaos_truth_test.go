@@ -253,7 +253,8 @@ func (t *truth) clocks(p *proberNode, puts []*put) {
 		for _, x := range puts {
 			for _, r := range x.batch.Results {
 				begun := time.UnixMilli(r.Slot).Add(r.Lag - by)
-				if begun.Before(p.offClock[i].Add(time.Second)) || begun.After(h.ended) || x.begun.Before(p.offClock[i]) || x.begun.After(h.ended) {
+				before := !time.UnixMilli(r.Slot).After(h.struck) // it was looked at by the right clock, and put later
+				if before || begun.Before(p.offClock[i].Add(time.Second)) || begun.After(h.ended) || x.begun.Before(p.offClock[i]) || x.begun.After(h.ended) {
 					continue
 				}
 				t.told["slots by a clock that is known to be off"]++

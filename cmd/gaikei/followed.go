@@ -41,26 +41,39 @@ func followedRegions(dir string) ([]string, error) {
 type followedContent struct {
 	Version int           `json:"version"`
 	Epochs  []probe.Epoch `json:"epochs"`
+	Rested  int64         `json:"rested_ms,omitempty"`
 }
 
-// read returns the courses by check; none if the prober never ran.
-func (f followedFile) read() (map[string]course, error) {
-	courses := map[string]course{}
+// followed is what a followedFile remembers.
+type followed struct {
+	courses map[string]course // by check
+	rested  int64             // Unix ms: the prober was stopped, and has told of all slots up to here; 0: it was not
+}
+
+// read returns what was written last; nothing if the prober never ran.
+func (f followedFile) read() (followed, error) {
 	data, err := os.ReadFile(string(f))
 	if errors.Is(err, fs.ErrNotExist) {
-		return courses, nil
+		return followed{courses: map[string]course{}}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read what was followed: %w", err)
+		return followed{}, fmt.Errorf("read what was followed: %w", err)
 	}
 	var c followedContent
 	if err := json.Unmarshal(data, &c); err != nil {
-		return nil, fmt.Errorf("read what was followed: %s: %w", f, err)
+		return followed{}, fmt.Errorf("read what was followed: %s: %w", f, err)
 	}
 	if c.Version != followedVersion {
-		return nil, fmt.Errorf("read what was followed: %s: got version %d, want %d", f, c.Version, followedVersion)
+		return followed{}, fmt.Errorf("read what was followed: %s: got version %d, want %d", f, c.Version, followedVersion)
 	}
-	for _, e := range c.Epochs {
+	courses, err := f.courses(c.Epochs)
+	return followed{courses, c.Rested}, err
+}
+
+// courses sorts epochs by their checks.
+func (f followedFile) courses(epochs []probe.Epoch) (map[string]course, error) {
+	courses := map[string]course{}
+	for _, e := range epochs {
 		known := courses[e.Check]
 		if n := len(known); n > 0 && known[n-1].From >= e.From {
 			return nil, fmt.Errorf("read what was followed: %s: check %q has epochs from %d and then from %d, want them in order", f, e.Check, known[n-1].From, e.From)
@@ -74,8 +87,8 @@ func (f followedFile) read() (map[string]course, error) {
 }
 
 // write replaces the file; when it returns nil the content survives a crash.
-func (f followedFile) write(courses map[string]course) error {
-	data, err := json.Marshal(followedContent{Version: followedVersion, Epochs: announcement(courses)})
+func (f followedFile) write(now followed) error {
+	data, err := json.Marshal(followedContent{Version: followedVersion, Epochs: announcement(now.courses), Rested: now.rested})
 	if err != nil {
 		return err
 	}

@@ -32,7 +32,8 @@ type prober struct {
 	scheduler *schedule.Scheduler
 	file      followedFile
 
-	// What follows is for one goroutine.
+	turn sync.Mutex // of those who change what follows
+
 	started bool                  // the scheduler runs
 	vouch   *probe.ControlOptions // what the eyes were opened with
 	courses map[string]course     // of each check that is followed or was of late
@@ -98,10 +99,10 @@ func (p *prober) checkAt(id string, slot int64) *probe.Check {
 	return nil
 }
 
-// resume takes up what this prober followed when it last ran, and goes on with it: the slots since its last message
-// are recorded as stopped, and checks that have changed or gone meanwhile come to their end.
+// resume takes up what this prober followed when it last ran, and goes on with it: the slots since it came to rest, or
+// else since its last message, are recorded as stopped, and checks that have changed or gone meanwhile come to their end.
 func (p *prober) resume(ctx context.Context, checks []*probe.Check) error {
-	courses, err := p.file.read()
+	before, err := p.file.read()
 	if err != nil {
 		return err
 	}
@@ -110,8 +111,11 @@ func (p *prober) resume(ctx context.Context, checks []*probe.Check) error {
 		return fmt.Errorf("region %s: read the last message of the queue: %w", p.region, err)
 	}
 	at := takeoverInstant()
-	p.courses, p.settled = courses, at-1
-	if found {
+	p.courses, p.settled = before.courses, at-1
+	switch {
+	case before.rested > 0:
+		p.settled = before.rested
+	case found:
 		p.settled = last.UnixMilli()
 	}
 	return p.follow(ctx, checks, at)
@@ -121,9 +125,11 @@ func (p *prober) resume(ctx context.Context, checks []*probe.Check) error {
 // durably announced before anything is probed by it; checks that did not change are not disturbed. After an error all
 // checks are probed as before.
 func (p *prober) follow(ctx context.Context, checks []*probe.Check, at int64) error {
+	p.turn.Lock()
+	defer p.turn.Unlock()
 	next := p.transition(checks, at)
 	// Written before it is announced: what was announced and is not known after a crash could end a check for ever.
-	if err := p.file.write(next); err != nil {
+	if err := p.file.write(followed{courses: next}); err != nil {
 		return err
 	}
 	if err := p.outbox.Announce(ctx, announcement(next)); err != nil {
@@ -142,7 +148,16 @@ func (p *prober) follow(ctx context.Context, checks []*probe.Check, at int64) er
 // withdraw goes on with what was followed, of which next may have been announced.
 func (p *prober) withdraw(next map[string]course) error {
 	p.withdrawTo(next)
-	return p.file.write(p.courses)
+	return p.file.write(followed{courses: p.courses})
+}
+
+// rest records as stopped what came due while the last runs came to their end, once the scheduler runs no more, and
+// remembers until when: the last message of all is put a little later, and what comes due in between is nobody's word yet.
+func (p *prober) rest() error {
+	p.turn.Lock()
+	defer p.turn.Unlock()
+	p.settled = p.scheduler.Set(nil)
+	return p.file.write(followed{p.courses, p.settled})
 }
 
 func (p *prober) withdrawTo(next map[string]course) {

@@ -14,6 +14,7 @@ import (
 	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/probe/relay"
 	"github.com/gaikei/gaikei/probe/schedule"
+	"github.com/gaikei/gaikei/probe/wire"
 	"github.com/gaikei/gaikei/sli"
 )
 
@@ -241,7 +242,7 @@ func TestFailedAnnouncement(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(p.courses, stored); d != "" || len(stored["shop"]) != 2 {
+	if d := cmp.Diff(p.courses, stored.courses); d != "" || len(stored.courses["shop"]) != 2 {
 		t.Errorf("the file has %v, want the old epoch and what takes the new one back (-want +got):\n%s", stored, d)
 	}
 }
@@ -270,12 +271,12 @@ func TestEditions(t *testing.T) {
 func TestFollowedFile(t *testing.T) {
 	f := followedIn(t.TempDir(), "here")
 	none, err := f.read()
-	if err != nil || len(none) != 0 {
+	if err != nil || len(none.courses) != 0 || none.rested != 0 {
 		t.Errorf("before the first write: got %v and %v, want nothing", none, err)
 	}
 	p := followedSince(1_000_000_000, checkEvery("shop", 10*time.Second), checkEvery("gone", 10*time.Second))
 	p.move(1_000_060_000, checkEvery("shop", 20*time.Second))
-	want := p.courses
+	want := followed{p.courses, 1_000_070_000}
 	if err := f.write(want); err != nil {
 		t.Fatal(err)
 	}
@@ -283,7 +284,80 @@ func TestFollowedFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(want, got); d != "" {
+	if d := cmp.Diff(want, got, cmp.AllowUnexported(followed{})); d != "" {
 		t.Errorf("read after write (-want +got):\n%s", d)
 	}
+}
+
+// TestResumeSinceRest: a prober that was stopped goes on from where it came to rest, though it put its last message later;
+// one that was killed goes on from its last message.
+func TestResumeSinceRest(t *testing.T) {
+	for name, rested := range map[string]time.Duration{"stopped": 10 * time.Second, "killed": 0} {
+		t.Run(name, func(t *testing.T) {
+			dir, shop := t.TempDir(), checkEvery("shop", time.Second)
+			q, err := relay.Open(t.Context(), relay.Options{Dir: filepath.Join(dir, "queue")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer q.Close()
+			now := time.Now()
+			p := followedSince(now.Add(-time.Minute).UnixMilli(), shop)
+			p.file, p.outbox = followedIn(dir, "here"), q.Outbox("here", localProber)
+			p.scheduler = schedule.New(p, schedule.Options{Logger: slog.New(slog.DiscardHandler)})
+			if err := p.outbox.Announce(t.Context(), announcement(p.courses)); err != nil { // is the last message
+				t.Fatal(err)
+			}
+			before := followed{courses: p.courses}
+			if rested > 0 {
+				before.rested = now.Add(-rested).UnixMilli()
+			}
+			if err := p.file.write(before); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.resume(t.Context(), []*probe.Check{shop}); err != nil {
+				t.Fatal(err)
+			}
+			missed := map[string]int64{"stopped": 0}
+			for _, m := range missedIn(t, q) {
+				missed[m.Reason.String()] += probe.GridOf(shop.ID, 0, shop.Interval).Count(m.From, m.To)
+			}
+			want := int64(rested / time.Second)
+			if got := missed["stopped"]; len(missed) != 1 || got < want || got > want+2 {
+				t.Errorf("got %v, want about %d slots since then", missed, want)
+			}
+			if again, err := p.file.read(); err != nil || again.rested != 0 {
+				t.Errorf("after the start: got %v, %v, want that the prober does not rest", again, err)
+			}
+		})
+	}
+}
+
+// missedIn gives the ranges of all that an outbox of the queue was given.
+func missedIn(t *testing.T, q *relay.Queue) (all []probe.MissedRange) {
+	t.Helper()
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := q.Run(over); err != nil { // puts what there is
+		t.Fatal(err)
+	}
+	read, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	left := q.Status().Pending
+	err := q.Consume(read, func(_ context.Context, ms []relay.Message) error {
+		for _, m := range ms {
+			b, err := wire.Unmarshal(m.Payload)
+			if err != nil {
+				return err
+			}
+			all = append(all, b.Missed...)
+		}
+		if left -= int64(len(ms)); left == 0 {
+			cancel()
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

@@ -87,8 +87,17 @@ func (s *station) put(ctx context.Context, g *errgroup.Group, o order) (*prober,
 		return nil, err
 	}
 	p.started = true
-	g.Go(func() error { return p.scheduler.Run(ctx) })
+	g.Go(func() error { return s.probe(ctx, p) })
 	return p, nil
+}
+
+// probe runs a prober until ctx ends.
+func (s *station) probe(ctx context.Context, p *prober) error {
+	err := p.scheduler.Run(ctx)
+	if resting := p.rest(); resting != nil {
+		s.log.Warn("a few slots of now will be no data", "region", p.region, "error", resting)
+	}
+	return err
 }
 
 // retire ends what was followed in this folder for regions that this process no longer probes for.

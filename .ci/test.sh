@@ -26,25 +26,8 @@ if [ -n "$lacking" ] && [ -n "${CI:-}" ]; then
 	exit 1
 fi
 
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
-all() {
-	{ PATH="$PATH:/usr/sbin" $GO test $race -timeout 20m ./...; echo $? >"$out/status"; } 2>&1 | tee "$out/log"
-	return "$(cat "$out/status")"
-}
-
-# The race detector of Go 1.26 crashes now and then in tests with testing/synctest (golang/go#78156). Only if it did, and no
-# test failed, is what it cut short run again; what has passed is cached.
-crashed() { grep -q '^ThreadSanitizer: CHECK failed' "$out/log" && ! grep -q '^ *--- FAIL' "$out/log"; }
-
-all
+PATH="$PATH:/usr/sbin" $GO test $race -timeout 20m ./...
 status=$?
-for _ in 1 2; do
-	[ $status -ne 0 ] && crashed || break
-	echo 'The race detector crashed, and no test failed: once more.'
-	all
-	status=$?
-done
 if [ -n "$lacking" ]; then
 	echo
 	echo "Left out on this machine:$lacking"

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 // A blip is a time in which the prober's own network is dead: every packet is lost, in both directions.
@@ -108,7 +109,7 @@ const sceneRTT = 20 * time.Millisecond
 
 // play runs a scene in a region with two controls. hidden counts answers that were lost on their way.
 func (sc scene) play(t *testing.T) (r Result, ev *Evidence, hidden int64) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		start := time.Now().Add(10 * time.Second)
 		net := &blip{from: start.Add(sc.begins), to: start.Add(sc.begins + sc.lasts)}
 		kind := func(address string, think time.Duration, hidden *atomic.Int64) Kind {

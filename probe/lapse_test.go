@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 // A slotRecord is what one slot of a check came to.
@@ -82,7 +83,7 @@ type outage struct {
 
 // play returns a row for each check, and when rounds began.
 func (o outage) play(t *testing.T) (rows []*slotRow, rounds []time.Duration) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := newDiary()
 		answer := after(20*time.Millisecond, ReasonNone)
 		controls := []Kind{d.control(host("192.0.2.1"), answer), &fake{target: host("192.0.2.2"), do: answer}}
@@ -243,7 +244,7 @@ func TestLapsesAreBounded(t *testing.T) {
 
 // TestLapseOutlivesMemory: what was seen after a lapse is known for as long as the check's next slot may be away.
 func TestLapseOutlivesMemory(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := NewLooker(nil, healthy(), "here")
 		c := checkOf(&fake{target: host("203.0.113.1"), do: after(time.Hour, ReasonNone)}, 500*time.Millisecond)
 		c.Interval = time.Hour

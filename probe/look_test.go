@@ -4,10 +4,11 @@ import (
 	"context"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 // healthy is a region with two controls that answer in 20 ms.
@@ -60,7 +61,7 @@ func TestLookVerdicts(t *testing.T) {
 			want     string
 		}{{"healthy", nil, r.healthy}, {"severed", nil, r.severed}, {"none", nil, r.off}} {
 			t.Run(r.name+"/"+region.name, func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
+				bubble.Test(t, func(t *testing.T) {
 					var c *Controls
 					switch region.name {
 					case "healthy":
@@ -90,7 +91,7 @@ func TestLookVerdicts(t *testing.T) {
 
 // TestLookResult holds a result field by field.
 func TestLookResult(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		k := &fake{target: host("203.0.113.1"), do: func(context.Context) Attempt {
 			time.Sleep(300 * time.Millisecond)
 			return Attempt{Latency: 250 * time.Millisecond, Answered: true, Spans: []Span{
@@ -132,7 +133,7 @@ func TestLookResult(t *testing.T) {
 
 func TestLookRetries(t *testing.T) {
 	const ms = time.Millisecond
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var tries int
 		k := &fake{target: host("203.0.113.1"), do: func(ctx context.Context) Attempt {
 			tries++
@@ -159,7 +160,7 @@ func TestLookRetries(t *testing.T) {
 // TestLookRetriesBlind: a first attempt that we may have spoilt takes the latency with it, and the retry does
 // not wait for the verdict on it.
 func TestLookRetriesBlind(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var starts []time.Time
 		k := &fake{target: host("203.0.113.1"), do: func(ctx context.Context) Attempt {
 			starts = append(starts, time.Now())
@@ -182,7 +183,7 @@ func TestLookRetriesBlind(t *testing.T) {
 }
 
 func TestLookUnreachable(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		tries := 0
 		k := &fake{target: host("203.0.113.1"), do: func(ctx context.Context) Attempt {
 			tries++
@@ -213,7 +214,7 @@ func TestLookUnreachable(t *testing.T) {
 }
 
 func TestLookPanic(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		k := &fake{target: host("203.0.113.1"), do: func(context.Context) Attempt { panic("as the test wants") }}
 		got, ev := lookNow(t.Context(), NewLooker(nil, healthy(), "here"), checkOf(k, time.Second))
 		if got.Outcome != Inconclusive || got.Reason != Internal {
@@ -238,7 +239,7 @@ func TestLookClockStep(t *testing.T) {
 		{"slewed", 900 * time.Millisecond, Down},
 	} {
 		t.Run(r.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				var step time.Duration
 				l := NewLooker(nil, healthy(), "here")
 				l.wall = func() time.Time { return time.Now().Add(step) }
@@ -275,7 +276,7 @@ func TestLookStopped(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), r.stop)
 				defer cancel()
 				start := time.Now()
@@ -295,7 +296,7 @@ func TestLookStopped(t *testing.T) {
 }
 
 func TestLookLate(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		k := &fake{target: host("203.0.113.1"), do: func(context.Context) Attempt { panic("it must not be tried") }}
 		c := checkOf(k, time.Second)
 		c.Interval = 8 * time.Second
@@ -317,7 +318,7 @@ func TestLookLate(t *testing.T) {
 
 // TestLookCountsRepeatedQueries: a UDP query that had to be repeated is an attempt of its own.
 func TestLookCountsRepeatedQueries(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		k := &fake{target: host("203.0.113.1"), do: func(context.Context) Attempt {
 			return Attempt{Datagram: true, Lost: 1, Answered: true}
 		}}

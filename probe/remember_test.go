@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 // A forgetter is a simulated resolver. Without a way out it says so at once, or asks again and again until it gives up; then
@@ -96,7 +97,7 @@ func TestNamesThatDoNotResolve(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				l := (&forgetter{net: new(blip)}).looker()
 				open := 0
 				var all []*slotRow
@@ -143,7 +144,7 @@ func TestResolverRemembers(t *testing.T) {
 		check := Check{ID: "c", Interval: ms("interval", 2000, 60000), Timeout: ms("timeout", 300, 1899)}
 		begins, lasts := ms("begins", -1000, 30000), ms("lasts", 500, 90000)
 		var booked []string
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			f.net = &blip{from: time.Now().Add(begins), to: time.Now().Add(begins + lasts)}
 			row := rowOf(check, "203.0.113.1", func(ctx context.Context) Attempt {
 				return Attempt{Reason: f.ask(ctx, "shop.example.com")}

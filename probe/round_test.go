@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 // A diary notes when controls are asked, since the beginning of the test.
@@ -59,7 +60,7 @@ func TestRoundsRunWhileAnAttemptWaits(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				d := newDiary()
 				c := NewControls(ControlOptions{Targets: []Kind{d.control(host("192.0.2.1"), after(10*ms, ReasonNone))}})
 				lookNow(t.Context(), NewLooker(nil, c, "here"), checkOf(&fake{target: host("203.0.113.1"), do: r.do}, r.timeout))
@@ -74,7 +75,7 @@ func TestRoundsRunWhileAnAttemptWaits(t *testing.T) {
 
 // TestRoundsAreShared: a hundred attempts that fail at odd moments cost one round a second.
 func TestRoundsAreShared(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := newDiary()
 		c := NewControls(ControlOptions{Targets: []Kind{d.control(host("192.0.2.1"), after(850*time.Millisecond, ReasonNone))}})
 		l := NewLooker(nil, c, "here")
@@ -123,7 +124,7 @@ func TestRoundsWithBadControls(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				good := []Kind{
 					&fake{target: host("192.0.2.1"), do: after(10*time.Millisecond, ReasonNone)},
 					&fake{target: host("192.0.2.2"), do: after(10*time.Millisecond, ReasonNone)},
@@ -156,7 +157,7 @@ func TestRoundsWithBadControls(t *testing.T) {
 
 // TestRoundsDoNotPileUp: a control that hangs is asked again only when it is back.
 func TestRoundsDoNotPileUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := newDiary()
 		deaf := func(context.Context) Attempt { time.Sleep(time.Minute); return Attempt{} }
 		c := NewControls(ControlOptions{Targets: []Kind{d.control(host("192.0.2.1"), deaf)}})
@@ -172,7 +173,7 @@ func TestRoundsDoNotPileUp(t *testing.T) {
 // TestRoundsAskFewOfMany: of many controls a round asks a quorum and two more, by turns; everybody when
 // too few work.
 func TestRoundsAskFewOfMany(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		d := newDiary()
 		dead := false
 		var targets []Kind
@@ -216,7 +217,7 @@ func TestRoundsAskFewOfMany(t *testing.T) {
 
 // TestRoundsByFamily: an IPv6 target is vouched for over IPv6 only.
 func TestRoundsByFamily(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := NewControls(ControlOptions{Targets: []Kind{
 			&fake{target: host("192.0.2.1"), do: after(10*time.Millisecond, ReasonNone)},
 			&fake{target: host("2001:db8::1"), do: after(10*time.Millisecond, NetworkUnreachable)},
@@ -234,7 +235,7 @@ func TestRoundsByFamily(t *testing.T) {
 
 // TestControlsDoNotVouchForThemselves: neither for their name nor for their address.
 func TestControlsDoNotVouchForThemselves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := NewControls(ControlOptions{Targets: []Kind{&fake{target: host("192.0.2.1"), do: after(10*time.Millisecond, ReasonNone)}}})
 		l := NewLooker(nil, c, "here")
 		same := &fake{target: host("192.0.2.1"), do: after(time.Millisecond, Refused)}
@@ -255,7 +256,7 @@ func TestControlsDoNotVouchForThemselves(t *testing.T) {
 
 // TestOtherChecksVouch: with all controls dead, successes of checks on other hosts do, if they look often.
 func TestOtherChecksVouch(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := NewLooker(nil, severed(), "here")
 		ctx, cancel := context.WithCancel(t.Context())
 		for i := range 8 {
@@ -283,7 +284,7 @@ func TestOtherChecksVouch(t *testing.T) {
 
 // TestLossAmongOtherChecks: a success that lost a packet stands where others look often enough.
 func TestLossAmongOtherChecks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		l := NewLooker(nil, healthy(), "here")
 		lossy := checkOf(&fake{target: host("203.0.113.1"), do: func(ctx context.Context) Attempt {
 			a := after(1020*time.Millisecond, ReasonNone)(ctx)
@@ -313,7 +314,7 @@ func TestLossAmongOtherChecks(t *testing.T) {
 }
 
 func TestControlsStatus(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		alive := true
 		do := func(ctx context.Context) Attempt {
 			if !alive {
@@ -369,7 +370,7 @@ func TestControlsStatus(t *testing.T) {
 
 // TestControlThatLostAPacket: it works, but does not show that the network was alive when it began.
 func TestControlThatLostAPacket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := NewControls(ControlOptions{Targets: []Kind{&fake{target: host("192.0.2.1"), do: func(ctx context.Context) Attempt {
 			a := after(300*time.Millisecond, ReasonNone)(ctx)
 			a.Lost = 1

@@ -6,10 +6,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 // A series is a blip while checks look again and again, at targets that are all well.
@@ -26,7 +27,7 @@ type series struct {
 
 // play returns the rows of the target.
 func (s series) play(t *testing.T) (rows []*slotRow) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		start := time.Now().Add(5 * time.Second)
 		net := &blip{from: start.Add(s.begins), to: start.Add(s.begins + s.lasts)}
 		var hidden atomic.Int64

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 // TestResolveFailures: they are vouched for by the resolver alone, past its cache, for another registered domain.
@@ -42,7 +43,7 @@ func TestResolveFailures(t *testing.T) {
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				c := NewControls(ControlOptions{Targets: []Kind{&fake{target: named(r.control), do: after(time.Hour, ReasonNone)}}})
 				c.resolve = func(ctx context.Context, name string) (bool, bool) {
 					pause(ctx, 10*time.Millisecond)
@@ -61,7 +62,7 @@ func TestResolveFailures(t *testing.T) {
 
 // TestResolverIsAskedPastItsCache: no label is asked for twice.
 func TestResolverIsAskedPastItsCache(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		c := NewControls(ControlOptions{Targets: []Kind{
 			&fake{target: named("www.example.org"), do: after(0, ReasonNone)},
 			&fake{target: named("api.example.org"), do: after(0, ReasonNone)},

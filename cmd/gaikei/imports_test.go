@@ -22,6 +22,7 @@ var allowed = map[string][]string{
 	"sli/timeline":   {"probe", "sli", "probe/wire"},
 	"sli/web":        {"probe", "sli"},
 
+	"internal/bubble": nil, // for tests
 	"internal/pgtest": nil, // for tests
 }
 

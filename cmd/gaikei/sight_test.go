@@ -6,16 +6,16 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/gaikei/gaikei/internal/bubble"
 	"github.com/gaikei/gaikei/probe"
 )
 
 // TestBlindRegionIsAFault: a region whose controls have been silent for more than five minutes is told in the
 // log once, shown on the page, and told again when it is over.
 func TestBlindRegionIsAFault(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		dead := true
 		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 			if dead {

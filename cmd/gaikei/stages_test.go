@@ -5,11 +5,12 @@ import (
 	"errors"
 	"slices"
 	"testing"
-	"testing/synctest"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 func TestStagesEndInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var ended []string
 		until := func(name string) func(context.Context) error {
@@ -34,7 +35,7 @@ func TestStagesEndInOrder(t *testing.T) {
 }
 
 func TestStagesEndWhenOneFails(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		wrong := errors.New("disk on fire")
 		var s stages
 		s.add(t.Context(), func(ctx context.Context) error {

@@ -4,11 +4,11 @@ import (
 	"context"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"pgregory.net/rapid"
 
+	"github.com/gaikei/gaikei/internal/bubble"
 	"github.com/gaikei/gaikei/probe"
 )
 
@@ -109,7 +109,7 @@ func TestSchedulerAccountsForEverySlot(t *testing.T) {
 		maxRunning := rapid.IntRange(-1, 3).Draw(rt, "max running")
 		hang := time.Duration(rapid.IntRange(0, 30).Draw(rt, "hang")) * time.Second
 		var err error
-		synctest.Test(t, func(t *testing.T) {
+		bubble.Test(t, func(t *testing.T) {
 			s := start(t, func(r *recorder, o *Options) {
 				o.MaxRunning = maxRunning
 				r.look = func(ctx context.Context, _ string, slot int64) {
@@ -134,7 +134,7 @@ func TestSchedulerAccountsForEverySlot(t *testing.T) {
 
 // The slots of 20 checks over a day are all run, none a millisecond late.
 func TestADay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		tasks := fleet(20, time.Minute)
 		at := s.Set(tasks)

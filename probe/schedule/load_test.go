@@ -5,8 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 func TestOverload(t *testing.T) {
@@ -36,7 +37,7 @@ func TestOverload(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				s := start(t, func(r *recorder, o *Options) {
 					o.MaxRunning = c.max
 					r.look = func(ctx context.Context, _ string, _ int64) { <-ctx.Done() }
@@ -51,7 +52,7 @@ func TestOverload(t *testing.T) {
 
 // A place comes back when any run of the id ends, whichever began first.
 func TestPlacesComeBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		took := map[string]time.Duration{"a 10s": 25 * time.Second, "a 20s": 2 * time.Second, "b 25s": 10 * time.Second}
 		var rec *recorder
 		s := start(t, func(r *recorder, o *Options) {
@@ -68,7 +69,7 @@ func TestPlacesComeBack(t *testing.T) {
 
 // An id has one place of its own, whatever number of tasks it has.
 func TestOverlapIsByID(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, func(r *recorder, o *Options) {
 			o.MaxRunning = -1
 			r.look = func(context.Context, string, int64) { time.Sleep(16 * time.Second) }
@@ -85,7 +86,7 @@ func TestOverlapIsByID(t *testing.T) {
 
 // Hundreds of hung runs, old ones and new ones, keep no other check waiting.
 func TestHungRunsDelayNobody(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		const each = 600
 		s := start(t, func(r *recorder, o *Options) {
 			o.MaxRunning = 1000

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/gaikei/gaikei/internal/bubble"
 	"github.com/gaikei/gaikei/probe"
 )
 
@@ -22,7 +22,7 @@ func diff(t *testing.T, what string, want, got any) {
 }
 
 func TestSlotsRunAtTheirInstants(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		s.Set([]Task{every("a", 10*time.Second, 2*time.Second), every("b", 4*time.Second, 0)})
 		s.until(13 * time.Second)
@@ -43,7 +43,7 @@ func sorted(rs []string) []string {
 }
 
 func TestSpanIsHalfOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		old, next := every("a", 10*time.Second, 0), every("a", 4*time.Second, 0)
 		old.Until, next.From = s.recorder.start+20_000, s.recorder.start+20_000
@@ -55,7 +55,7 @@ func TestSpanIsHalfOpen(t *testing.T) {
 }
 
 func TestTasksBeforeRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		rec := newRecorder()
 		s := New(rec, rec.options())
 		s.Set([]Task{every("a", 10*time.Second, 0), every("b", time.Minute, 0)})
@@ -86,7 +86,7 @@ func order(rs []string) []string {
 }
 
 func TestRunEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var ended atomic.Int32
 		s := start(t, func(r *recorder, _ *Options) {
 			r.look = func(ctx context.Context, _ string, _ int64) {
@@ -108,7 +108,7 @@ func TestRunEnds(t *testing.T) {
 
 // What the timer still says when Run is ending has no effect: the slot is left to whoever runs next.
 func TestNothingIsSettledAfterRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		task := every("a", 10*time.Second, 0)
 		s.Set([]Task{task})
@@ -122,7 +122,7 @@ func TestNothingIsSettledAfterRun(t *testing.T) {
 
 // A goroutine that gets no processor for long starts too late, even if its wave fired in time.
 func TestLateOnTheWay(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		rec := newRecorder()
 		s := New(rec, rec.options())
 		task := every("a", 10*time.Second, 0)
@@ -147,7 +147,7 @@ func TestLateOnTheWay(t *testing.T) {
 }
 
 func TestWavesAreArmedAndDisarmed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		rec := newRecorder()
 		s := New(rec, rec.options())
 		w, err := newWaker(s.woken)
@@ -183,7 +183,7 @@ func TestWavesAreArmedAndDisarmed(t *testing.T) {
 }
 
 func TestStoppedRangesCloseTheGap(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		task := every("a", 10*time.Second, 0)
 		first := start(t, nil)
 		task.From = first.Set([]Task{task}) + 1
@@ -236,7 +236,7 @@ func TestStopped(t *testing.T) {
 }
 
 func TestPanicEndsOneRunOnly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		s := start(t, func(r *recorder, o *Options) {
 			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
@@ -259,7 +259,7 @@ func TestPanicEndsOneRunOnly(t *testing.T) {
 }
 
 func TestGridWithoutIntervalIsRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var log strings.Builder
 		s := start(t, func(_ *recorder, o *Options) { o.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
 		s.Set([]Task{{ID: "none"}, every("a", 10*time.Second, 0)})
@@ -272,7 +272,7 @@ func TestGridWithoutIntervalIsRefused(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, func(r *recorder, o *Options) {
 			o.MaxRunning = 1
 			r.look = func(context.Context, string, int64) { time.Sleep(25 * time.Second) }

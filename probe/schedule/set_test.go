@@ -5,16 +5,17 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestSetLeavesUnchangedTasksAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		tasks := []Task{every("a", 10*time.Second, 0), every("b", 10*time.Second, 0)}
 		// Also at the very instants of slots, before and after the wave has fired.
@@ -29,7 +30,7 @@ func TestSetLeavesUnchangedTasksAlone(t *testing.T) {
 }
 
 func TestSetMovesFromGridToGrid(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		s.Set([]Task{every("a", 10*time.Second, 0), every("gone", 10*time.Second, time.Second)})
 		s.until(12 * time.Second)
@@ -50,7 +51,7 @@ func TestSetMovesFromGridToGrid(t *testing.T) {
 
 // What is due of a task that goes belongs to the old set, also if the timer has not fired yet.
 func TestSetSettlesWhatIsDue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		s.Set([]Task{every("a", 10*time.Second, 0)})
 		s.until(15 * time.Second)
@@ -63,7 +64,7 @@ func TestSetSettlesWhatIsDue(t *testing.T) {
 }
 
 func TestRunsOutliveTheirTask(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, func(r *recorder, o *Options) {
 			o.MaxRunning = -1
 			r.look = func(context.Context, string, int64) { time.Sleep(15 * time.Second) }
@@ -80,7 +81,7 @@ func TestRunsOutliveTheirTask(t *testing.T) {
 
 // A reload is called from many sides while slots run; run it with the race detector.
 func TestSetFromManySides(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		var s *stage
 		s = start(t, func(r *recorder, _ *Options) {
 			r.look = func(context.Context, string, int64) { _ = s.Running() }

@@ -3,8 +3,9 @@ package schedule
 import (
 	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 )
 
 func TestClockSteps(t *testing.T) {
@@ -65,7 +66,7 @@ func TestClockSteps(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
+			bubble.Test(t, func(t *testing.T) {
 				s := start(t, nil)
 				s.Set([]Task{every("a", 10*time.Second, 0)})
 				s.until(23 * time.Second)
@@ -83,7 +84,7 @@ func TestClockSteps(t *testing.T) {
 
 // A suspended machine: wall time passes, the monotonic clock and all timers stand still.
 func TestSuspend(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		s.Set([]Task{every("a", 10*time.Second, 0), every("b", time.Minute, 30*time.Second), every("c", time.Hour, 0)})
 		s.until(13 * time.Second)
@@ -97,7 +98,7 @@ func TestSuspend(t *testing.T) {
 }
 
 func TestSmallStepsAddUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		s.Set([]Task{every("a", 10*time.Second, 0)})
 		for i := range 20 {
@@ -114,7 +115,7 @@ func TestSmallStepsAddUp(t *testing.T) {
 }
 
 func TestBehindTellsOfAClockSetBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		s.Set([]Task{every("a", 10*time.Second, 0)})
 		s.until(25 * time.Second)
@@ -129,7 +130,7 @@ func TestBehindTellsOfAClockSetBack(t *testing.T) {
 
 // A new grid of a check whose slots are ahead of the clock must not come upon one of them again.
 func TestSetBackAndNewGrid(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s := start(t, nil)
 		s.Set([]Task{every("a", 10*time.Second, 0)})
 		s.until(35 * time.Second)

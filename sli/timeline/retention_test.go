@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"testing"
-	"testing/synctest"
 	"time"
 
+	"github.com/gaikei/gaikei/internal/bubble"
 	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/sli"
 )
@@ -104,7 +104,7 @@ func testEvidenceIsBounded(t *testing.T, p place) {
 
 func TestRunFoldsWithinTenMinutes(t *testing.T) {
 	dir := t.TempDir()
-	synctest.Test(t, func(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
 		s, err := Open(t.Context(), Options{Dir: dir})
 		if err != nil {
 			t.Fatal(err)

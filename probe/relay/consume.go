@@ -26,16 +26,20 @@ func (q *Queue) Consume(ctx context.Context, f func(context.Context, []Message) 
 
 // reader reads the results' messages.
 func (q *Queue) reader(f func(context.Context, []Message) error) *reader {
-	return &reader{k: q.keeper, drops: &q.drops, stream: nearStream, prefix: resultSubject, cause: DroppedLimits, f: f}
+	return &reader{
+		k: q.keeper, drops: &q.drops, stream: nearStream, prefix: resultSubject, cause: DroppedLimits,
+		bytes: nearBatch, atOnce: 1, f: f,
+	}
 }
 
 // ConsumeEvidence gives the evidence to f. What f has been called with never comes again. It blocks as Consume
 // does. One call at a time.
 func (q *Queue) ConsumeEvidence(ctx context.Context, f func(context.Context, []Message)) error {
-	r := &reader{k: q.keeper, drops: &q.drops, stream: evidenceStream, prefix: evidenceSubject, cause: DroppedEvidence, evidence: true}
-	r.f = func(ctx context.Context, ms []Message) error {
-		f(ctx, ms)
-		return nil
-	}
-	return r.run(ctx)
+	return (&reader{
+		k: q.keeper, drops: &q.drops, stream: evidenceStream, prefix: evidenceSubject, cause: DroppedEvidence, evidence: true,
+		bytes: nearBatch, atOnce: 1, f: func(ctx context.Context, ms []Message) error {
+			f(ctx, ms)
+			return nil
+		},
+	}).run(ctx)
 }

@@ -116,9 +116,9 @@ func TestBatchesAreBounded(t *testing.T) {
 	if err := stop(); err != nil {
 		t.Fatal(err)
 	}
-	if most > maxBatch || most < maxBatch/2 || largest > 2*maxBatchBytes || all != small+big {
+	if most > maxBatch || most < maxBatch/2 || largest > 2*nearBatch || all != small+big {
 		t.Errorf("got %d messages in %d calls, at most %d and %d bytes a call; want %d, at most %d and %d",
-			all, calls, most, largest, small+big, maxBatch, 2*maxBatchBytes)
+			all, calls, most, largest, small+big, maxBatch, 2*nearBatch)
 	}
 }
 

@@ -5,19 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/gaikei/gaikei/probe/wire"
 )
 
 const (
-	maxBatch      = 500
-	maxBatchBytes = 2 << 20 // more would show in the resident memory while catching up
-	// A round of this many messages cannot exceed maxBatchBytes, so the last round of a batch goes over it by
-	// at most as much again.
-	maxRound = maxBatchBytes / wire.MaxMessage
+	maxBatch  = 500     // messages
+	nearBatch = 2 << 20 // bytes; more would show in the resident memory of a prober that catches up
+	farBatch  = 8 << 20 // bytes; less would show in the time it takes, since each is committed by itself
 
 	idleWait     = 20 * time.Second // for one request for the next message
 	roundWait    = 30 * time.Second // for the end of a request, however it ends
@@ -26,7 +26,7 @@ const (
 	readBackoffs = 10 * time.Second
 )
 
-// A reader reads one stream over sessions.
+// A reader reads one stream over sessions. While it hands over a batch it fetches the next.
 type reader struct {
 	k        *keeper
 	drops    *drops
@@ -35,15 +35,19 @@ type reader struct {
 	cause    Cause  // of messages that were gone before they could be read; empty if they are not missed
 	shared   bool   // others may read the stream at the same time
 	evidence bool   // is in the stream
+	bytes    int    // of a batch, about
+	atOnce   int    // batches that f is given at once; if more than one, in no order
 	f        func(context.Context, []Message) error
 
 	odd bool      // a message of nobody was told
 	seq uint64    // of the message read last; those after it are still to come
 	at  time.Time // when it was stored, zero if not known
+
+	faulty  atomic.Bool  // was told, of reading
+	refused atomic.Int32 // batches that f has not taken when it was first called
 }
 
 func (r *reader) run(ctx context.Context) error {
-	var faulty bool
 	for wait := readBackoff; ; wait = min(2*wait, readBackoffs) {
 		s, err := r.k.await(ctx)
 		if ctx.Err() != nil {
@@ -52,12 +56,7 @@ func (r *reader) run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		err = r.read(ctx, s, func() {
-			if faulty {
-				r.k.log.Info(fmt.Sprintf("the %s can be read again", r.k.what), "stream", r.stream)
-			}
-			faulty, wait = false, readBackoff
-		})
+		err = r.read(ctx, s)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -65,38 +64,65 @@ func (r *reader) run(ctx context.Context) error {
 		if errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrConsumerNotFound) {
 			r.k.fail(s, err)
 		}
+		if !r.faulty.Load() {
+			wait = readBackoff
+		}
 		// A session that has ended was replaced: that is a fault of putting, which has been logged.
-		if s.ctx.Err() == nil && !faulty {
-			faulty = true
+		if s.ctx.Err() == nil && !r.faulty.Swap(true) {
 			r.k.log.Error(fmt.Sprintf("the %s cannot be read", r.k.what), "stream", r.stream, "error", err)
 		}
 		pause(ctx, wait)
 	}
 }
 
-// read reads batches of a session until something fails, and calls well after each.
-func (r *reader) read(ctx context.Context, s *session, well func()) error {
+// well notes that the stream can be read.
+func (r *reader) well() {
+	if r.faulty.Swap(false) {
+		r.k.log.Info(fmt.Sprintf("the %s can be read again", r.k.what), "stream", r.stream)
+	}
+}
+
+// read reads batches of a session until something fails.
+func (r *reader) read(ctx context.Context, s *session) error {
 	reading, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
-
 	c, err := r.resume(reading, s)
 	if err != nil {
 		return err
 	}
+	work, reading := errgroup.WithContext(reading)
+	work.SetLimit(r.atOnce)
+	err = r.readBatches(ctx, reading, c, work)
+	cancel()
+	if fault := work.Wait(); fault != nil && !errors.Is(fault, context.Canceled) {
+		return fault
+	}
+	return err
+}
+
+// readBatches reads until something fails, and has each batch handled. What was fetched is given to f also if reading ends:
+// it would come again only after a while.
+func (r *reader) readBatches(ctx, reading context.Context, c jetstream.Consumer, work *errgroup.Group) error {
 	for {
-		batch, err := fetch(reading, c)
+		batch, err := r.fetch(reading, c)
 		if err != nil {
 			return fmt.Errorf("fetch from %s: %w", r.stream, err)
 		}
 		if len(batch) == 0 {
-			well()
+			r.well()
 			continue
 		}
-		if err := r.handle(ctx, reading, batch); err != nil {
+		ms, err := r.messages(ctx, batch)
+		if err != nil {
 			return err
 		}
-		well()
+		work.Go(func() error {
+			if err := r.call(ctx, ms); err != nil {
+				return err
+			}
+			return r.acknowledge(reading, batch)
+		})
 	}
 }
 
@@ -122,7 +148,7 @@ func (r *reader) resume(ctx context.Context, s *session) (jetstream.Consumer, er
 }
 
 // fetch waits for messages and returns those that are there; none after a while without any.
-func fetch(ctx context.Context, c jetstream.Consumer) ([]jetstream.Msg, error) {
+func (r *reader) fetch(ctx context.Context, c jetstream.Consumer) ([]jetstream.Msg, error) {
 	wait, cancel := context.WithTimeout(ctx, idleWait)
 	defer cancel()
 	first, err := c.Fetch(1, jetstream.FetchContext(wait))
@@ -133,10 +159,12 @@ func fetch(ctx context.Context, c jetstream.Consumer) ([]jetstream.Msg, error) {
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return batch, nil
 	}
-	for more := len(batch) > 0; err == nil && more && len(batch) < maxBatch && bytes < maxBatchBytes; {
+	// A round of this many cannot exceed the bytes of a batch, so that the last one goes over them by as much again at most.
+	most := r.bytes / wire.MaxMessage
+	for more := len(batch) > 0; err == nil && more && len(batch) < maxBatch && bytes < r.bytes; {
 		had, size := len(batch), 0
 		var round jetstream.MessageBatch
-		if round, err = c.FetchNoWait(min(maxRound, maxBatch-had)); err != nil {
+		if round, err = c.FetchNoWait(min(most, maxBatch-had)); err != nil {
 			break
 		}
 		batch, size, err = drain(ctx, round, batch)
@@ -173,24 +201,18 @@ func drain(ctx context.Context, round jetstream.MessageBatch, batch []jetstream.
 // errLostRound is for a round that does not end.
 var errLostRound = errors.New("the server does not answer")
 
-// handle gives a batch to f until it takes it, and acknowledges it.
-func (r *reader) handle(ctx, reading context.Context, batch []jetstream.Msg) error {
-	ms, err := r.messages(ctx, batch)
-	if err != nil {
-		return err
-	}
-	if err := r.call(ctx, ms); err != nil {
-		return err
-	}
+// acknowledge tells the server that a batch was taken.
+func (r *reader) acknowledge(ctx context.Context, batch []jetstream.Msg) error {
 	for _, m := range batch[:len(batch)-1] {
 		if err := m.Ack(); err != nil {
 			return fmt.Errorf("acknowledge to %s: %w", r.stream, err)
 		}
 	}
 	// The server takes acknowledgements in order, so its answer to the last one is for all.
-	if err := batch[len(batch)-1].DoubleAck(reading); err != nil {
+	if err := batch[len(batch)-1].DoubleAck(ctx); err != nil {
 		return fmt.Errorf("acknowledge to %s: %w", r.stream, err)
 	}
+	r.well()
 	return nil
 }
 
@@ -243,25 +265,25 @@ func (r *reader) gap(meta *jetstream.MsgMetadata) {
 	r.seq, r.at = seq, meta.Timestamp
 }
 
-// call calls f until it returns nil or ctx ends.
+// call calls f until it returns nil or ctx ends. What is told of it is told once of all batches at once.
 func (r *reader) call(ctx context.Context, ms []Message) error {
-	var faulty bool
+	faulty := false
 	for wait := readBackoff; len(ms) > 0; wait = min(2*wait, readBackoffs) {
 		err := r.f(ctx, ms)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		if err == nil {
-			if faulty {
-				r.k.log.Info(fmt.Sprintf("messages of the %s are taken again", r.k.what), "stream", r.stream)
-			}
-			return nil
+			break
 		}
-		if !faulty {
-			faulty = true
+		if !faulty && r.refused.Add(1) == 1 {
 			r.k.log.Error(fmt.Sprintf("messages of the %s are not taken; they wait there", r.k.what), "stream", r.stream, "error", err)
 		}
+		faulty = true
 		pause(ctx, wait)
+	}
+	if faulty && r.refused.Add(-1) == 0 {
+		r.k.log.Info(fmt.Sprintf("messages of the %s are taken again", r.k.what), "stream", r.stream)
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/gaikei/gaikei/sli"
 )
@@ -312,13 +311,7 @@ func (d *phases) counted() int {
 func (i *importer) journal(ctx context.Context) error {
 	var ms []Message
 	size := 0
-	err := i.from.each(ctx, i.tx, "read journal", []any{int64(0), int64(1) << 62}, func(scan func(...any) error) error {
-		var m Message
-		var seq, received int64
-		if err := scan(&seq, &m.Region, &m.Prober, &received, &m.Payload); err != nil {
-			return err
-		}
-		m.Received = time.Unix(0, received)
+	err := i.from.readJournal(ctx, i.tx, 0, 1<<62, func(_ int64, m Message) error {
 		ms, size = append(ms, m), size+len(m.Payload)
 		i.done.Messages++
 		if size < importBytes {

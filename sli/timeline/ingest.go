@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 	"unique"
 
@@ -69,9 +70,9 @@ func (s *Store) ingestWithin(ctx context.Context, ms []Message, times int) error
 }
 
 func (s *Store) ingestOwn(ctx context.Context, ms []Message, times int) error {
+	in, out := s.siftAll(ms) // before, so that others can be committed meanwhile
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	in, out := s.siftAll(ms)
 	err := s.db.transact(ctx, func(tx *transaction) error {
 		for i := range in {
 			if err := journal(tx, &in[i]); err != nil {
@@ -181,20 +182,6 @@ func (f *filter) missed(rs []probe.MissedRange) []probe.MissedRange {
 	return kept
 }
 
-// journal appends the message and stores its epochs.
-func journal(tx *transaction, in *incoming) error {
-	received := in.Received.UnixNano()
-	if err := tx.one("append journal", []any{in.Region, in.Prober, received, in.Payload}, &in.seq); err != nil {
-		return err
-	}
-	for i, e := range in.batch.Epochs {
-		if err := putEpoch(tx, sli.Series{Check: e.Check, Region: in.Region}, storedEpoch(in.Message, i, e)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func putEpoch(tx *transaction, x sli.Series, e epoch) error {
 	t, expected := e.terms(), 0
 	if t.expected {
@@ -224,19 +211,14 @@ func (s *Store) replay(ctx context.Context, after, before int64) error {
 	if s.db.write != nil {
 		on = s.db.write
 	}
-	return s.db.each(ctx, on, "read journal", []any{after, before}, func(scan func(...any) error) error {
-		var in incoming
-		var received int64
-		if err := scan(&in.seq, &in.Region, &in.Prober, &received, &in.Payload); err != nil {
-			return err
-		}
-		in.Received = time.Unix(0, received)
-		if in.batch, _ = s.sift(in.Message); in.batch != nil {
+	return s.db.readJournal(ctx, on, after, before, func(seq int64, m Message) error {
+		in := incoming{Message: m, seq: seq}
+		if in.batch, _ = s.sift(m); in.batch != nil {
 			s.mu.Lock()
 			s.apply(&in, func(*timeline, entry, record) {})
 			s.mu.Unlock()
 		}
-		s.applied = max(s.applied, in.seq)
+		s.applied = max(s.applied, seq)
 		return nil
 	})
 }
@@ -245,6 +227,8 @@ func (s *Store) replay(ctx context.Context, after, before int64) error {
 func (s *Store) take(in []incoming, out []rejection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	// What is about the same series is applied together, and in its order, while they are in the processor's cache.
+	slices.SortStableFunc(in, func(a, b incoming) int { return strings.Compare(a.Region, b.Region) })
 	for i := range in {
 		s.apply(&in[i], (*timeline).count)
 		s.applied = max(s.applied, in[i].seq)

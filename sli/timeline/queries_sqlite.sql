@@ -13,10 +13,10 @@ SELECT 1;
 SELECT 1;
 
 -- name: append journal
-INSERT INTO journal (region, prober, received, payload) VALUES ($1, $2, $3, $4) RETURNING seq;
+INSERT INTO journal (region, prober, received, packed, payload) VALUES ($1, $2, $3, 1, $4) RETURNING seq;
 
 -- name: read journal
-SELECT seq, region, prober, received, payload FROM journal WHERE seq > $1 AND seq < $2 ORDER BY seq;
+SELECT seq, region, prober, received, packed, payload FROM journal WHERE seq > $1 AND seq < $2 ORDER BY seq;
 
 -- name: forget journal
 DELETE FROM journal WHERE seq < $1;

@@ -23,6 +23,9 @@ var schema3SQL string
 //go:embed schema4.sql
 var schema4SQL string
 
+//go:embed schema5.sql
+var schema5SQL string
+
 //go:embed queries_sqlite.sql
 var queriesSQLiteSQL string
 
@@ -30,7 +33,7 @@ var queriesSQLiteSQL string
 const databaseName = "gaikei.db"
 
 func newSQLite() *database {
-	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL)
+	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL)
 	db.prepares = true
 	return db
 }

@@ -381,7 +381,8 @@ func TestMigrationFromVersion1(t *testing.T) {
 	}))
 	foldAll(t, s)
 	_, err := s.db.write.ExecContext(t.Context(), `DROP TRIGGER block_new; DROP TRIGGER block_changed; DROP TRIGGER block_gone;
-		DROP TABLE summary; DROP TABLE phases; DROP TABLE plan; DROP TABLE plan_chunk; DROP TABLE change; DROP TABLE credential; UPDATE meta SET value = 1 WHERE name = 'schema_version'`)
+		DROP TABLE summary; DROP TABLE phases; DROP TABLE plan; DROP TABLE plan_chunk; DROP TABLE change; DROP TABLE credential;
+		ALTER TABLE journal DROP COLUMN packed; UPDATE meta SET value = 1 WHERE name = 'schema_version'`)
 	if err != nil {
 		t.Fatal(err)
 	}

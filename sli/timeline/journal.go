@@ -1,0 +1,57 @@
+package timeline
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/gaikei/gaikei/probe/wire"
+	"github.com/gaikei/gaikei/sli"
+)
+
+// journal appends the message and stores its epochs.
+func journal(tx *transaction, in *incoming) error {
+	row := []any{in.Region, in.Prober, in.Received.UnixNano(), s2.Encode(nil, in.Payload)}
+	if err := tx.one("append journal", row, &in.seq); err != nil {
+		return err
+	}
+	for i, e := range in.batch.Epochs {
+		if err := putEpoch(tx, sli.Series{Check: e.Check, Region: in.Region}, storedEpoch(in.Message, i, e)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readJournal calls f with every row of the journal between two others.
+func (db *database) readJournal(ctx context.Context, on querier, after, before int64, f func(seq int64, m Message) error) error {
+	return db.each(ctx, on, "read journal", []any{after, before}, func(scan func(...any) error) error {
+		var m Message
+		var seq, received, packed int64
+		if err := scan(&seq, &m.Region, &m.Prober, &received, &packed, &m.Payload); err != nil {
+			return err
+		}
+		m.Received = time.Unix(0, received)
+		if packed != 0 {
+			var err error
+			if m.Payload, err = unpackMessage(m.Payload); err != nil {
+				return fmt.Errorf("row %d of the journal: %w", seq, err)
+			}
+		}
+		return f(seq, m)
+	})
+}
+
+// unpackMessage undoes S2.
+func unpackMessage(packed []byte) ([]byte, error) {
+	n, err := s2.DecodedLen(packed)
+	if err == nil && n > wire.MaxMessage {
+		err = fmt.Errorf("%d bytes, want %d at most", n, wire.MaxMessage)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s2.Decode(nil, packed)
+}

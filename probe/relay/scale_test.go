@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"sync"
@@ -120,6 +121,18 @@ func (f *fleet) take(lane Lane, done func([]Message)) {
 	})
 }
 
+// takeAll takes a lane in as take does, and tells when so many messages of it are committed.
+func (f *fleet) takeAll(lane Lane, messages int64) <-chan struct{} {
+	var taken atomic.Int64
+	all := make(chan struct{})
+	f.take(lane, func(ms []Message) {
+		if taken.Add(int64(len(ms))) == messages {
+			close(all)
+		}
+	})
+	return all
+}
+
 func inStore(ms []Message) []timeline.Message {
 	in := make([]timeline.Message, len(ms))
 	for i, m := range ms {
@@ -144,18 +157,20 @@ func following(tb testing.TB, checks int, from time.Time) []byte {
 	return packed(tb, &b)
 }
 
-// results are those of checks first, first+step, … at an instant.
+// results are those of checks first, first+step, … at an instant. How long they and their phases took is random, since how
+// small messages become counts.
 func results(tb testing.TB, first, step, checks int, at time.Time) []byte {
 	var b probe.Batch
+	random := rand.New(rand.NewPCG(uint64(first), uint64(at.Unix())))
 	for i := first; i < checks; i += step {
 		x := probe.Result{
 			Check: fmt.Sprintf("shop-%04d.frontend", i), Slot: at.UnixMilli(), Outcome: probe.Up, Attempts: 1, Under: true,
-			Latency: probe.IndexOf(time.Duration(20+(i*7+int(at.Unix())*13)%200) * time.Millisecond),
+			Latency: probe.IndexOf(time.Duration((20 + 200*random.Float64()) * float64(time.Millisecond))),
 		}
 		for p := range x.Phases {
 			x.Phases[p] = probe.NoLatency
 			if p < 5 {
-				x.Phases[p] = x.Latency - probe.LatencyIndex(40+p)
+				x.Phases[p] = x.Latency - probe.LatencyIndex(20+random.IntN(100))
 			}
 		}
 		b.Results = append(b.Results, x)
@@ -227,25 +242,21 @@ func benchmarkEndToEnd(b *testing.B, options func(*testing.B) timeline.Options, 
 		f := newFleet(b, options(b), probers, 1)
 		begin := time.Now().Add(-time.Hour)
 		f.everyProber(func(p *sender) error {
-			err := p.send(f.ctx, Live, following(b, scaleChecks, begin))
+			err := p.send(f.ctx, Late, following(b, scaleChecks, begin))
 			for k := 0; k < seconds && err == nil; k++ {
 				err = p.send(f.ctx, Live, results(b, 0, 1, scaleChecks, begin.Truncate(time.Second).Add(time.Duration(k)*time.Second)))
 			}
 			return err
 		})
-		left, all := probers*(seconds+1), make(chan struct{})
+		<-f.takeAll(Late, probers) // their words that they follow the checks are no results
 		b.StartTimer()
 		begun := time.Now()
-		f.take(Live, func(ms []Message) {
-			if left -= len(ms); left == 0 {
-				close(all)
-			}
-		})
-		<-all
+		<-f.takeAll(Live, probers*seconds)
 		rate := probers * seconds * scaleChecks / time.Since(begun).Seconds()
 		b.StopTimer()
 		b.ReportMetric(rate, "results/s")
 		b.ReportMetric(rate/promised, "of-promise")
+		b.ReportMetric(float64(len(results(b, 0, 1, scaleChecks, begin)))/scaleChecks, "B/result")
 		f.end()
 		b.StartTimer()
 	}
@@ -389,6 +400,7 @@ func TestBacklogDoesNotHoldUpWhatIsFresh(t *testing.T) {
 	f := newFleet(t, timeline.Options{Dir: t.TempDir()}, probers, 1)
 	now := time.Now().Truncate(time.Second).Add(-time.Minute)
 	fresh, late := make(chan struct{}), make(chan struct{})
+	var taken atomic.Int64
 	f.everyProber(func(p *sender) error {
 		if err := p.send(t.Context(), Live, following(t, checks, now.Add(-behind*time.Second))); err != nil {
 			return err
@@ -404,7 +416,6 @@ func TestBacklogDoesNotHoldUpWhatIsFresh(t *testing.T) {
 		}
 		return p.send(t.Context(), Late, ofSecond(t, checks, now))
 	})
-	waitFresh, waitLate := probers*(behind+1), probers*(behind+1)
 	f.run(func(ctx context.Context) error {
 		return f.hub.Consume(ctx, Late, func(ctx context.Context, ms []Message) error {
 			select {
@@ -412,17 +423,15 @@ func TestBacklogDoesNotHoldUpWhatIsFresh(t *testing.T) {
 			case <-ctx.Done():
 				return nil
 			}
-			if waitLate -= len(ms); waitLate == 0 {
-				defer close(late)
+			err := f.store.Ingest(ctx, inStore(ms))
+			if err == nil && taken.Add(int64(len(ms))) == probers*(behind+1) {
+				close(late)
 			}
-			return f.store.Ingest(ctx, inStore(ms))
+			return err
 		})
 	})
-	f.take(Live, func(ms []Message) {
-		if waitFresh -= len(ms); waitFresh == 0 {
-			close(fresh)
-		}
-	})
+	<-f.takeAll(Live, probers*(behind+1))
+	close(fresh)
 	<-late
 	wantAll(t, f.store, probers*checks*behind/10, sli.Query{From: now.Add(-behind * time.Second), To: now})
 }

@@ -241,19 +241,20 @@ const (
 )
 
 // secondsOf makes messages of 1,000 checks with one result each, as probers send them that probe as many a second: one
-// message for each second.
+// message for each second. How long they and their phases took is random, since how small messages become counts.
 func secondsOf(tb testing.TB, from, n int) []Message {
 	tb.Helper()
 	var b probe.Batch
 	ms := make([]Message, n)
+	random := rand.New(rand.NewPCG(uint64(from), uint64(n)))
 	for k := range ms {
 		at := time.UnixMilli(day20000 * dayMillis).Add(time.Duration(from+k) * time.Second)
 		b.Results = b.Results[:0]
 		for i := range 1000 {
 			r := up(fmt.Sprintf("shop-%04d.frontend", i), at)
-			r.Latency = probe.IndexOf(time.Duration(20+(i*7+k*13)%200) * time.Millisecond)
+			r.Latency = probe.IndexOf(time.Duration((20 + 200*random.Float64()) * float64(time.Millisecond)))
 			for p := range 5 {
-				r.Phases[p] = r.Latency - probe.LatencyIndex(40+p)
+				r.Phases[p] = r.Latency - probe.LatencyIndex(20+random.IntN(100))
 			}
 			b.Results = append(b.Results, r)
 		}

@@ -235,15 +235,30 @@ func memoryTime(b *testing.B) time.Duration {
 	return d
 }
 
+// memoryChecks is how many checks a prober has whose memory is looked at.
+func memoryChecks(b *testing.B) int {
+	b.Helper()
+	s := os.Getenv("GAIKEI_BENCH_CHECKS")
+	if s == "" {
+		return 1000
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
 // BenchmarkProberMemory is BenchmarkMemory with the work shared by two processes: it reports the resident memory of a
-// prober with 1,000 checks, and of its aggregator. Promise: at most 64 MB for the prober after ten minutes.
+// prober with 1,000 checks, or GAIKEI_BENCH_CHECKS, and of its aggregator. Promise: at most 64 MB for the prober with 1,000
+// after ten minutes.
 func BenchmarkProberMemory(b *testing.B) {
-	long := memoryTime(b)
+	long, checks := memoryTime(b), memoryChecks(b)
 	url := nginx(b)
 	for b.Loop() {
 		dir := b.TempDir()
 		config, data, creds := filepath.Join(dir, "gaikei.yaml"), filepath.Join(dir, "data"), filepath.Join(dir, "p1.creds")
-		if err := os.WriteFile(config, benchConfig(url, 1000, "10s", "5s"), 0o600); err != nil {
+		if err := os.WriteFile(config, benchConfig(url, checks, "10s", "5s"), 0o600); err != nil {
 			b.Fatal(err)
 		}
 		centre := startProcess(b, "aggregator", "-c", config, "--data", data, "--listen", "127.0.0.1:0", "--accept", "127.0.0.1:0")
@@ -268,7 +283,7 @@ func BenchmarkProberMemory(b *testing.B) {
 			}
 		}
 		up := 0
-		if up = countUp(b, data, 1000); float64(up) < 0.9*1000*long.Seconds()/10-2000 {
+		if up = countUp(b, data, checks); float64(up) < float64(checks)*(0.09*long.Seconds()-2) {
 			b.Fatalf("%d slots are up: the figures would be about something else", up)
 		}
 		b.ReportMetric(float64(up), "slots-up")

@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"probe/relay":    {"probe", "probe/wire"},
 	"sli/timeline":   {"probe", "sli", "probe/wire"},
 	"sli/web":        {"probe", "sli"},
+	"docs/scale":     nil,
 
 	"internal/bubble": nil, // for tests
 	"internal/pgtest": nil, // for tests

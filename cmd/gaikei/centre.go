@@ -52,7 +52,7 @@ const reloadAgain = 5 * time.Second
 func (c *centre) run(ctx context.Context, file *config.File, hangup <-chan os.Signal) error {
 	g, ctx := errgroup.WithContext(ctx)
 	if err := c.start(ctx, g, file); err != nil {
-		g.Go(func() error { return err }) // which ends those that have started
+		g.Go(func() error { return unstarted(err) }) // which ends those that have started
 		return g.Wait()
 	}
 	var wanted *config.File // valid, and not in force yet; nil: none
@@ -84,6 +84,17 @@ func (c *centre) run(ctx context.Context, file *config.File, hangup <-chan os.Si
 			}
 		}
 	}
+}
+
+// unstarted tells why the first configuration could not be put into force: it is wrong, or something could not be reached.
+func unstarted(err error) error {
+	if f := (*failure)(nil); errors.As(err, &f) {
+		return err
+	}
+	if errors.Is(err, timeline.ErrOrdinals) {
+		return &failure{code: exitNegative, err: err, hint: "a region keeps its ordinal for ever; without the key it is given the right one"}
+	}
+	return unopened(err)
 }
 
 func (c *centre) start(ctx context.Context, g *errgroup.Group, file *config.File) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/gaikei/gaikei/internal/pgtest"
 	"github.com/gaikei/gaikei/sli"
+	"github.com/gaikei/gaikei/sli/timeline"
 )
 
 // cluster is the PostgreSQL of this package's tests.
@@ -151,5 +153,45 @@ checks:
 	}
 	if strings.Contains(errs, pgtest.Password) {
 		t.Errorf("the password is in the error: %s", errs)
+	}
+}
+
+// A first configuration that contradicts the store is a negative answer; a store that fails meanwhile could not be reached, so
+// that a service manager tries again.
+func TestConfigurationThatCannotBeginToHold(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	data := filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	store, err := timeline.Open(t.Context(), timeline.Options{Dir: data})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Ordinals(t.Context(), []timeline.Region{{Name: "tokyo"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	begin := func(region string) (int, string) {
+		config := writeFile(t, dir, "gaikei.yaml", "regions: {"+region+"}\ncontrols: none\nchecks:\n  - {name: closed, tcp: {address: \"127.0.0.4:1\"}}\n")
+		code, _, errs := gaikei(t, "run", "-c", config, "--data", data, "--listen", "127.0.0.1:0")
+		return code, errs
+	}
+	if code, errs := begin("tokyo: {ordinal: 3}"); code != exitNegative || !strings.Contains(errs, "has had 0") || !strings.Contains(errs, "gaikei: hint: ") {
+		t.Errorf("another ordinal: exit code %d, want 1, the ordinal it has had and a hint: %s", code, errs)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(data, "gaikei.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.ExecContext(t.Context(), "CREATE TRIGGER fails BEFORE INSERT ON region BEGIN SELECT RAISE(ABORT, 'no'); END"); err != nil {
+		t.Fatal(err)
+	}
+	if code, errs := begin("tokyo: {}"); code != exitUnreachable || !strings.Contains(errs, "give regions their ordinals") {
+		t.Errorf("a store that fails: exit code %d, want 3 and what failed: %s", code, errs)
 	}
 }

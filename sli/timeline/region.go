@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 )
@@ -13,9 +14,13 @@ type Region struct {
 	Weight  float64 // in combinations of regions
 }
 
+// ErrOrdinals is for ordinals that cannot be given, since they contradict what is stored.
+var ErrOrdinals = errors.New("they contradict what is stored")
+
 // Ordinals returns the ordinal of every region, giving the next free one to each that has none and is seen for
 // the first time, in this order, and stores them and the weights. An ordinal is never given again, also when its
-// region has gone. An ordinal that contradicts what is stored, or is taken, is an error, and then nothing changes.
+// region has gone. An ordinal that contradicts what is stored, or is taken, is
+// ErrOrdinals, and then nothing changes.
 func (s *Store) Ordinals(ctx context.Context, regions []Region) (map[string]int, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -29,7 +34,7 @@ func (s *Store) Ordinals(ctx context.Context, regions []Region) (map[string]int,
 			return err
 		}
 		if out, err = assign(stored, regions); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrOrdinals, err)
 		}
 		for _, r := range regions {
 			if err := tx.exec("put region", r.Name, out[r.Name], r.Weight); err != nil {

@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -46,6 +47,9 @@ func testOrdinals(t *testing.T, p place) {
 		got, err := s.Ordinals(t.Context(), step.given)
 		if (err != nil) != (step.err != "") || err != nil && !strings.Contains(err.Error(), step.err) {
 			t.Errorf("%s: got error %v, want %q", step.what, err, step.err)
+		}
+		if err != nil && !errors.Is(err, ErrOrdinals) {
+			t.Errorf("%s: got error %v, want it to be ErrOrdinals", step.what, err)
 		}
 		if d := cmp.Diff(step.want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", step.what, d)

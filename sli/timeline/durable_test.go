@@ -33,7 +33,10 @@ func TestCommitsThatFailEitherWay(t *testing.T) { everywhere(t, testCommitsThatF
 func testCommitsThatFailEitherWay(t *testing.T, p place) {
 	for name, commit := range map[string]func(*sql.Tx) error{"not stored": failBefore, "stored": failAfter} {
 		t.Run(name, func(t *testing.T) {
+			p := p.room(t, len(name))
 			s := p.store(t)
+			// A database that has no place for this hour's messages yet commits one by itself.
+			ingest(t, s, message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("other")}}))
 			at := noon.Add(-time.Minute)
 			first := message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{up("shop", at)}})
 			second := message(t, "p", probe.Batch{Results: []probe.Result{down("shop", at.Add(10*time.Second))}})

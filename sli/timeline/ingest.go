@@ -71,19 +71,10 @@ func (s *Store) ingestWithin(ctx context.Context, ms []Message, times int) error
 
 func (s *Store) ingestOwn(ctx context.Context, ms []Message, times int) error {
 	in, out := s.siftAll(ms) // before, so that others can be committed meanwhile
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	err := s.db.transact(ctx, func(tx *transaction) error {
-		for i := range in {
-			if err := journal(tx, &in[i]); err != nil {
-				return err
-			}
-		}
-		return putRejected(tx, out)
-	})
-	if s.health.note(err) != nil {
+	if err := s.commit(ctx, in, out); err != nil {
 		return fmt.Errorf("ingest %d messages: %w", len(ms), err)
 	}
+	defer s.writing.Unlock()
 	if len(in) > 0 {
 		if err := s.replay(ctx, s.applied, in[0].seq); err != nil {
 			return fmt.Errorf("ingest: rows of a commit that was taken for failed: %w", err)
@@ -93,6 +84,25 @@ func (s *Store) ingestOwn(ctx context.Context, ms []Message, times int) error {
 	// What was taken in is safe; if the fold fails, the next one repeats it.
 	_ = s.relieve(ctx, times)
 	return nil
+}
+
+// commit appends messages to the journal. If that went well it returns under writing, so that what is in the journal is
+// taken in its order; the next ones may be committed meanwhile.
+func (s *Store) commit(ctx context.Context, in []incoming, out []rejection) error {
+	s.appending.Lock()
+	defer s.appending.Unlock()
+	err := s.db.transact(ctx, func(tx *transaction) error {
+		for i := range in {
+			if err := journal(tx, &in[i]); err != nil {
+				return err
+			}
+		}
+		return putRejected(tx, out)
+	})
+	if s.health.note(err) == nil {
+		s.writing.Lock()
+	}
+	return err
 }
 
 // siftAll reads messages, on as many processors as there are.

@@ -40,11 +40,12 @@ func newSQLite() *database {
 
 // The connections' settings. A commit is on the disk when it returns (synchronous FULL); readers see the last
 // commit and never wait for the writer (WAL, which must be set after the size of a page). Small pages waste little
-// behind a block that grows all day: a day at 10 s takes 0.70 bytes a slot, and 1.08 in pages of 4 KiB. Caches are
-// small: blocks are read once, and the system caches too.
+// behind a block that grows all day: a day at 10 s takes 0.79 bytes a slot in pages of 1 KiB, 0.87 in these, and 1.08 in
+// those of 4 KiB; but each is written by itself, so that with those of 1 KiB taking in is slower by an eighth. Caches are small:
+// blocks are read once, and the system caches too.
 var (
 	writerPragmas = []string{
-		"busy_timeout(10000)", "page_size(1024)", "synchronous(FULL)", "cache_size(-4096)", "temp_store(MEMORY)",
+		"busy_timeout(10000)", "page_size(2048)", "synchronous(FULL)", "cache_size(-4096)", "temp_store(MEMORY)",
 		"wal_autocheckpoint(4000)", "journal_size_limit(8388608)",
 	}
 	readerPragmas = []string{"busy_timeout(10000)", "query_only(1)", "cache_size(-512)", "temp_store(MEMORY)"}

@@ -55,10 +55,14 @@ type Store struct {
 	// codecs of those who read, which bounds how many do so at a time.
 	codecs chan *codec
 
-	writing     sync.Mutex // held while the database is written to
-	codec       *codec     // of who writes; guarded by writing
-	applied     int64      // every row of the journal up to this one is in the tails or folded; guarded by writing
-	maintenance plan       // guarded by writing
+	// Taken in this order. Who has writing may still wait for the one connection that writes, which who has appending only
+	// needs before.
+	appending sync.Mutex // held from before messages are committed to a journal of one's own until they are next to be applied
+	writing   sync.Mutex // held while anything else is written, and while tails change
+
+	codec       *codec // of who writes; guarded by writing
+	applied     int64  // every row of the journal up to this one is in the tails or folded; guarded by writing
+	maintenance plan   // guarded by writing
 
 	mu        sync.RWMutex
 	timelines index                 // guarded by mu; see timeline

@@ -200,18 +200,14 @@ func benchConfig(url string, n int, interval, timeout string) []byte {
 // GAIKEI_BENCH_MEMORY, and reports its resident memory. Promise: at most 80 MB after ten minutes.
 func BenchmarkMemory(b *testing.B) {
 	long := memoryTime(b)
-	url := nginx(b)
+	url, binary := nginx(b), built(b)
 	for b.Loop() {
 		dir := b.TempDir()
 		config := filepath.Join(dir, "gaikei.yaml")
 		if err := os.WriteFile(config, benchConfig(url, 1000, "10s", "5s"), 0o600); err != nil {
 			b.Fatal(err)
 		}
-		cmd := command(b.Context(), nil, "run", "-c", config, "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0")
-		cmd.Stderr = os.Stderr
-		if err := cmd.Start(); err != nil {
-			b.Fatal(err)
-		}
+		cmd := startProcess(b, binary, "run", "-c", config, "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0")
 		pause(b.Context(), long)
 		b.ReportMetric(float64(resident(b, cmd.Process.Pid))/1e6, "MB-resident")
 		cmd.Process.Signal(syscall.SIGTERM)
@@ -254,14 +250,14 @@ func memoryChecks(b *testing.B) int {
 // after ten minutes.
 func BenchmarkProberMemory(b *testing.B) {
 	long, checks := memoryTime(b), memoryChecks(b)
-	url := nginx(b)
+	url, binary := nginx(b), built(b)
 	for b.Loop() {
 		dir := b.TempDir()
 		config, data, creds := filepath.Join(dir, "gaikei.yaml"), filepath.Join(dir, "data"), filepath.Join(dir, "p1.creds")
 		if err := os.WriteFile(config, benchConfig(url, checks, "10s", "5s"), 0o600); err != nil {
 			b.Fatal(err)
 		}
-		centre := startProcess(b, "aggregator", "-c", config, "--data", data, "--listen", "127.0.0.1:0", "--accept", "127.0.0.1:0")
+		centre := startProcess(b, binary, "aggregator", "-c", config, "--data", data, "--listen", "127.0.0.1:0", "--accept", "127.0.0.1:0")
 		for range 100 {
 			if exists(filepath.Join(data, socketName)) {
 				break
@@ -272,7 +268,7 @@ func BenchmarkProberMemory(b *testing.B) {
 		if out, err := enroll.CombinedOutput(); err != nil {
 			b.Fatalf("%v: %s", err, out)
 		}
-		prober := startProcess(b, "prober", "--creds", creds, "--data", filepath.Join(dir, "prober"))
+		prober := startProcess(b, binary, "prober", "--creds", creds, "--data", filepath.Join(dir, "prober"))
 		pause(b.Context(), long)
 		b.ReportMetric(float64(resident(b, prober.Process.Pid))/1e6, "MB-prober")
 		b.ReportMetric(float64(resident(b, centre.Process.Pid))/1e6, "MB-aggregator")
@@ -290,9 +286,21 @@ func BenchmarkProberMemory(b *testing.B) {
 	}
 }
 
-func startProcess(b *testing.B, args ...string) *exec.Cmd {
+// built is the program as `make build` makes it: that of the tests has more in it.
+func built(b *testing.B) string {
 	b.Helper()
-	cmd := command(b.Context(), nil, args...)
+	path := filepath.Join(b.TempDir(), "gaikei")
+	cmd := exec.CommandContext(b.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", path, ".")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("go build: %v: %s", err, out)
+	}
+	return path
+}
+
+func startProcess(b *testing.B, binary string, args ...string) *exec.Cmd {
+	b.Helper()
+	cmd := exec.CommandContext(b.Context(), binary, args...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		b.Fatal(err)

@@ -31,9 +31,9 @@ func TestDocument(t *testing.T) {
 // round are costs that can be reckoned with by hand.
 var round = costs{
 	probe: 100 * time.Microsecond, proberBase: 50e6, proberCheck: 10e3, message: 40,
-	ingest: [2]float64{1e6, 0.5e6}, fold: 4 * time.Microsecond,
+	ingest:    [2]float64{1e6, 0.5e6},
 	storeBase: 100e6, timeline: 200, tailResult: 50, slot: [2]float64{1, 2}, phases: [2]float64{0.5, 1},
-	sustainedFor: 0.2,
+	sustained: [2]float64{0.2, 0.4},
 }
 
 func TestPlan(t *testing.T) {
@@ -41,20 +41,17 @@ func TestPlan(t *testing.T) {
 	p := round.plan(workload{1000, 10, 10 * time.Second})
 	want := plan{
 		workload: workload{1000, 10, 10 * time.Second}, rate: 1000, installations: 1, store: sqlite,
-		proberCores: 0.02, proberMemory: 60e6, linkBytes: 4000, storeCores: 0.02,
+		proberCores: 0.015, proberMemory: 60e6, linkBytes: 4000, storeCores: 0.015,
 		storeMemory: 100e6 + 2*10_000*(200+60*50), disk: 10_000 * 8640 * 400 * 1.5, journalHour: 144e6,
-	}
-	if want.disk > oneFile {
-		want.store = postgres
 	}
 	near := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Abs(a+b) })
 	if d := cmp.Diff(want, p, cmp.AllowUnexported(plan{}, workload{}), near); d != "" {
 		t.Errorf("plan (-want +got):\n%s", d)
 	}
-	// One writer folds and takes in 1/(1/0.5e6 + 4e-6) = 167,000 results a second, of which half is planned for.
+	// One writer bears 20,000/0.4 = 50,000 results a second, of which two thirds are planned for.
 	p = round.plan(workload{10_000, 100, time.Second})
-	if p.store != postgres || p.installations < 12 || p.installations > 13 {
-		t.Errorf("for 1,000,000 results a second: got %d installations of store %d, want 12 of PostgreSQL, or one more", p.installations, p.store)
+	if p.store != postgres || p.installations < 30 || p.installations > 33 {
+		t.Errorf("for 1,000,000 results a second: got %d installations of store %d, want 30 of PostgreSQL, or a tenth more", p.installations, p.store)
 	}
 }
 

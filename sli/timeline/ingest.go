@@ -36,12 +36,13 @@ type rejection struct {
 // incoming is a message that was read.
 type incoming struct {
 	Message
-	batch *probe.Batch
-	seq   int64 // in the journal; of a shared one, the transaction that inserted it
+	batch  *probe.Batch
+	packed []byte // the payload, as it goes into the journal; nil of what comes from there
+	seq    int64  // in the journal; of a shared one, the transaction that inserted it
 }
 
-// Ingest takes in messages, and folds where tails are crowded by it. When it returns nil, every one of them is on the disk and visible to readers, or was
-// put aside as unreadable, which is no error: redelivery would not help. In a shared database readers, also those of
+// Ingest takes in messages, and folds where tails are crowded by it. When it returns nil, every one of them is on the disk
+// and visible to readers, or was put aside as unreadable, which is no error: redelivery would not help. In a shared database readers, also those of
 // this Store, see them when its Run next tails the journal, which is within a second. After an error nothing is
 // promised and everything may be delivered again. It returns an error while the disk is full or the database cannot
 // be reached, and works again by itself.
@@ -118,6 +119,9 @@ func (s *Store) siftAll(ms []Message) (in []incoming, out []rejection) {
 		g.Go(func() error {
 			in[i].Message = m
 			in[i].batch, rejected[i] = s.sift(m)
+			if in[i].batch != nil {
+				in[i].packed = packMessage(m.Payload)
+			}
 			return nil
 		})
 	}

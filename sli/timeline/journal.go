@@ -13,7 +13,7 @@ import (
 
 // journal appends the message and stores its epochs.
 func journal(tx *transaction, in *incoming) error {
-	row := []any{in.Region, in.Prober, in.Received.UnixNano(), s2.Encode(nil, in.Payload)}
+	row := []any{in.Region, in.Prober, in.Received.UnixNano(), in.packed}
 	if err := tx.one("append journal", row, &in.seq); err != nil {
 		return err
 	}
@@ -34,17 +34,28 @@ func (db *database) readJournal(ctx context.Context, on querier, after, before i
 			return err
 		}
 		m.Received = time.Unix(0, received)
-		if packed != 0 {
-			var err error
-			if m.Payload, err = unpackMessage(m.Payload); err != nil {
-				return fmt.Errorf("row %d of the journal: %w", seq, err)
-			}
+		if err := unpackRow(packed, &m); err != nil {
+			return err
 		}
 		return f(seq, m)
 	})
 }
 
-// unpackMessage undoes S2.
+// unpackRow undoes what packMessage did to the payload of a row. Those of earlier versions are not packed.
+func unpackRow(packed int64, m *Message) (err error) {
+	if packed == 0 {
+		return nil
+	}
+	if m.Payload, err = unpackMessage(m.Payload); err != nil {
+		return fmt.Errorf("a row of the journal, of prober %s in region %s at %v: %w", m.Prober, m.Region, m.Received.UTC(), err)
+	}
+	return nil
+}
+
+// packMessage makes a message smaller for the journal, into which all of it goes twice: into the log and into the table.
+func packMessage(payload []byte) []byte { return s2.Encode(nil, payload) }
+
+// unpackMessage undoes packMessage.
 func unpackMessage(packed []byte) ([]byte, error) {
 	n, err := s2.DecodedLen(packed)
 	if err == nil && n > wire.MaxMessage {

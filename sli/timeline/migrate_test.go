@@ -203,3 +203,25 @@ func unpackJournal(t *testing.T, db *sql.DB) {
 		must(t, db, "INSERT INTO journal SELECT seq, region, prober, received, $2 FROM source.journal WHERE seq = $1", seq, payload)
 	}
 }
+
+// A database of version 1 has messages in its journal as they came; they are folded like those that come after.
+func TestMigrationOfPostgreSQL(t *testing.T) {
+	p := place{Options{Database: cluster.Database(t)}}
+	at := noon.Add(-time.Minute)
+	first := message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{up("shop", at)}})
+	s := p.open(t, &clock{noon})
+	ingest(t, s, first)
+	must(t, s.db.write, "UPDATE journal SET payload = $1", first.Payload)
+	must(t, s.db.write, "ALTER TABLE journal DROP COLUMN packed")
+	must(t, s.db.write, "UPDATE meta SET value = 1 WHERE name = 'schema_version'")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+
+	s = p.store(t)
+	ingest(t, s, message(t, "p", probe.Batch{Results: []probe.Result{down("shop", at.Add(10*time.Second))}}))
+	const want = "up down{timeout} no_data"
+	wantText(t, "in memory", want, outcomes(t, s, at, at.Add(30*time.Second)))
+	foldAll(t, s)
+	wantText(t, "folded", want, outcomes(t, s, at, at.Add(30*time.Second)))
+}

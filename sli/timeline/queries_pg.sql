@@ -26,8 +26,8 @@ SELECT journal_prepare();
 SELECT journal_rebase();
 
 -- name: append journal
-INSERT INTO journal (taker, region, prober, received, payload)
-SELECT $1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bytea[]);
+INSERT INTO journal (taker, packed, region, prober, received, payload)
+SELECT $1, 1, * FROM unnest($2::text[], $3::text[], $4::bigint[], $5::bytea[]);
 
 -- name: snapshot
 SELECT pg_current_snapshot()::text;
@@ -36,7 +36,7 @@ SELECT pg_current_snapshot()::text;
 SELECT journal_needed()::text::bigint;
 
 -- name: read journal
-SELECT xid::text::bigint, taker, region, prober, received, payload FROM journal
+SELECT xid::text::bigint, taker, region, prober, received, packed, payload FROM journal
 WHERE xid >= pg_snapshot_xmin($1::text::pg_snapshot) AND NOT pg_visible_in_snapshot(xid, $1::text::pg_snapshot);
 
 -- name: read folds

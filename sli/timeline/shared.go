@@ -234,11 +234,14 @@ func (s *Store) snapshotOf(ctx context.Context, tx *sql.Tx) (snapshot, error) {
 func (s *Store) readShared(ctx context.Context, tx *sql.Tx) error {
 	return s.db.each(ctx, tx, "read journal", []any{s.shared.seen.text}, func(scan func(...any) error) error {
 		var in incoming
-		var taker, received int64
-		if err := scan(&in.seq, &taker, &in.Region, &in.Prober, &received, &in.Payload); err != nil {
+		var taker, received, packed int64
+		if err := scan(&in.seq, &taker, &in.Region, &in.Prober, &received, &packed, &in.Payload); err != nil {
 			return err
 		}
 		in.Received = time.Unix(0, received)
+		if err := unpackRow(packed, &in.Message); err != nil {
+			return err
+		}
 		if in.batch, _ = s.sift(in.Message); in.batch == nil {
 			return nil
 		}

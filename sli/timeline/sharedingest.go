@@ -43,7 +43,7 @@ func (s *Store) appendAll(tx *transaction, in []incoming) error {
 	received, payloads := make([]int64, len(in)), make([][]byte, len(in))
 	for i := range in {
 		regions[i], probers[i] = in[i].Region, in[i].Prober
-		received[i], payloads[i] = in[i].Received.UnixNano(), in[i].Payload
+		received[i], payloads[i] = in[i].Received.UnixNano(), in[i].packed
 	}
 	return tx.exec("append journal", s.shared.me, regions, probers, received, payloads)
 }

@@ -30,7 +30,7 @@ func TestDocument(t *testing.T) {
 
 // round are costs that can be reckoned with by hand.
 var round = costs{
-	probe: 100 * time.Microsecond, proberBase: 50e6, proberCheck: 10e3, message: 40,
+	probe: 100 * time.Microsecond, proberBase: 50e6, proberCheck: 10e3, message: 40, journal: 20,
 	ingest:    [2]float64{1e6, 0.5e6},
 	storeBase: 100e6, timeline: 200, tailResult: 50, slot: [2]float64{1, 2}, phases: [2]float64{0.5, 1},
 	sustained: [2]float64{0.2, 0.4},
@@ -42,7 +42,7 @@ func TestPlan(t *testing.T) {
 	want := plan{
 		workload: workload{1000, 10, 10 * time.Second}, rate: 1000, installations: 1, store: sqlite,
 		proberCores: 0.015, proberMemory: 60e6, linkBytes: 4000, storeCores: 0.015,
-		storeMemory: 100e6 + 2*10_000*(200+60*50), disk: 10_000 * 8640 * 400 * 1.5, journalHour: 144e6,
+		storeMemory: 100e6 + 2*10_000*(200+60*50), disk: 10_000 * 8640 * 400 * 1.5, journalHour: 72e6,
 	}
 	near := cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Abs(a+b) })
 	if d := cmp.Diff(want, p, cmp.AllowUnexported(plan{}, workload{}), near); d != "" {

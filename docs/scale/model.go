@@ -13,6 +13,7 @@ type costs struct {
 	proberBase  float64       // bytes resident of a prober with few checks
 	proberCheck float64       // bytes resident for each check more
 	message     float64       // bytes of a result in a message of 1,000
+	journal     float64       // bytes of it in the journal
 	ingest      [2]float64    // results a second from the far queue to a commit, by store
 	storeBase   float64       // bytes resident of an aggregator with few timelines
 	timeline    float64       // bytes of a timeline whose tail is empty
@@ -91,7 +92,7 @@ func (c costs) divided(w workload, n int) plan {
 		linkBytes:    checks / seconds * c.message,
 		storeMemory:  c.storeBase + collected*series*(c.timeline+tailTime.Seconds()/seconds*c.tailResult),
 		disk:         series * 86_400 / seconds * kept * size,
-		journalHour:  rate * 3600 * c.message,
+		journalHour:  rate * 3600 * c.journal,
 	}
 	if p.disk > oneFile || headroom*rate > c.atMost(sqlite) {
 		p.store = postgres
@@ -140,6 +141,7 @@ func (c costs) lines() []line {
 		{"a prober with 1,000 checks", number(c.proberBase+1000*c.proberCheck, "B"), "`BenchmarkProberMemory`"},
 		{"each check more", number(c.proberCheck, "B"), "the same with `GAIKEI_BENCH_CHECKS=10000`"},
 		{"a result on its way", fmt.Sprintf("%.0f B", c.message), "`BenchmarkMarshal`, 1,000 results a message"},
+		{"the same in the journal, packed", fmt.Sprintf("%.0f B", c.journal), "`BenchmarkIngestMessages`"},
 		{"from the far queue to a commit, two cores", perStore(c.ingest), "`BenchmarkEndToEnd`"},
 		{"20,000 results a second, fold and all", fmt.Sprintf("%.2f of a core with SQLite, %.2f with PostgreSQL beside it", c.sustained[sqlite], c.sustained[postgres]), "`BenchmarkSustained`"},
 		{"an aggregator with few timelines", number(c.storeBase, "B"), "`BenchmarkProberMemory`"},

@@ -20,7 +20,7 @@ import (
 )
 
 // patience is how long a test waits for what must come; it is no measure of speed.
-const patience = time.Minute
+const patience = 3 * time.Minute
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimDir); dir != "" {

@@ -104,6 +104,7 @@ func TestKill9(t *testing.T) {
 	}
 	p := start(t, config, data)
 	p.until("has probed again", func() bool { return truth.between("c0", killed[kills-1], time.Now()) >= 3 })
+	killed = append(killed, time.Now()) // what runs when it is stopped is missed, though the target may have been asked
 	p.stop()
 
 	store, err := timeline.OpenReadOnly(t.Context(), data)

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -49,10 +50,7 @@ func testManyTakeInAtOnce(t *testing.T, p place) {
 	})
 	err := takes.Wait()
 	done.Store(true)
-	if err := folds.Wait(); err != nil || t.Failed() {
-		t.Fatal(err)
-	}
-	if err != nil {
+	if err := errors.Join(err, folds.Wait()); err != nil {
 		t.Fatal(err)
 	}
 	s.db.commit = (*sql.Tx).Commit

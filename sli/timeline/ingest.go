@@ -42,9 +42,9 @@ type incoming struct {
 }
 
 // Ingest takes in messages, and folds where tails are crowded by it. When it returns nil, every one of them is on the disk
-// and visible to readers, or was put aside as unreadable, which is no error: redelivery would not help. In a shared database readers, also those of
-// this Store, see them when its Run next tails the journal, which is within a second. After an error nothing is
-// promised and everything may be delivered again. It returns an error while the disk is full or the database cannot
+// and visible to readers, or was put aside as unreadable, which is no error: redelivery would not help. In a shared database
+// readers, also those of this Store, see them when its Run next tails the journal, which is within a second. After an error
+// nothing is promised and everything may be delivered again. It returns an error while the disk is full or the database cannot
 // be reached, and works again by itself.
 func (s *Store) Ingest(ctx context.Context, ms []Message) error {
 	return s.ingestWithin(ctx, ms, 1)

@@ -1,4 +1,0 @@
--- What version 2 of the store in PostgreSQL adds.
-
--- 1: the payload is a block of S2. Names of checks, which are most of it, take little room so.
-ALTER TABLE journal ADD COLUMN packed BIGINT NOT NULL DEFAULT 0;

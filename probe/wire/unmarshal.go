@@ -6,6 +6,7 @@ import (
 	"math/bits"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
@@ -14,7 +15,8 @@ import (
 )
 
 // Unmarshal decodes one message. Every error wraps ErrMalformed and says what was found and what was wanted;
-// there is then no batch. The batch keeps nothing of msg. Memory is bounded by a small multiple of MaxMessage.
+// there is then no batch. The batch keeps nothing of msg; its names share one text. Memory is bounded by a small
+// multiple of MaxMessage.
 func Unmarshal(msg []byte) (*probe.Batch, error) {
 	b, err := unmarshal(msg)
 	if err != nil {
@@ -33,18 +35,43 @@ func unmarshal(msg []byte) (*probe.Batch, error) {
 		return nil, fmt.Errorf("version is %d, want %d", msg[0], Version)
 	}
 	var m pb.Batch
-	if err := proto.Unmarshal(msg[1:], &m); err != nil {
+	checks, rest := table(msg[1:])
+	if err := proto.Unmarshal(rest, &m); err != nil {
 		return nil, err
 	}
 	if err := knownFields(&m); err != nil {
 		return nil, err
 	}
+	m.Checks = append(checks, m.Checks...)
 	for i, c := range m.Checks {
 		if err := CheckName(c); err != nil {
 			return nil, fmt.Errorf("check %d: %w", i, err)
 		}
 	}
 	return unpack(&m)
+}
+
+// table reads the ids with which a message mostly begins, and returns what follows. It could be left to the protobuf library,
+// but making a string of each takes a quarter of the time.
+func table(msg []byte) (checks []string, rest []byte) {
+	const tag = byte(1<<3 | protowire.BytesType)
+	size, n := 0, 0
+	for size < len(msg) && msg[size] == tag {
+		_, used := protowire.ConsumeBytes(msg[size+1:])
+		if used < 0 {
+			break // as the library will say
+		}
+		size += 1 + used
+		n++
+	}
+	text := string(msg[:size])
+	checks = make([]string, 0, n)
+	for at := 0; at < size; {
+		name, used := protowire.ConsumeBytes(msg[at+1:])
+		at += 1 + used
+		checks = append(checks, text[at-len(name):at])
+	}
+	return checks, msg[size:]
 }
 
 // knownFields refuses fields of another version, or of no version.

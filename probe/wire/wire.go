@@ -56,9 +56,10 @@ func CheckName(name string) error {
 	}
 	for i := range n {
 		c := name[i]
-		alnum := 'a' <= c && c <= 'z' || '0' <= c && c <= '9'
-		inside := i > 0 && i < n-1 && (c == '-' || c == '.')
-		if !alnum && !inside {
+		if c-'a' < 26 || c-'0' < 10 { // of a byte: what is less is more
+			continue
+		}
+		if inside := i > 0 && i < n-1 && (c == '-' || c == '.'); !inside {
 			return fmt.Errorf("name %q has %q at byte %d, want [a-z0-9]([-a-z0-9.]*[a-z0-9])?", name, c, i)
 		}
 	}

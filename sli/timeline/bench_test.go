@@ -295,5 +295,5 @@ func benchmarkIngest(b *testing.B, p place, promised float64) {
 	b.ReportMetric(float64(folds.Nanoseconds())/float64(n)/1000, "fold-ns/result")
 	b.ReportMetric(rate, "results/s")
 	b.ReportMetric(rate/promised, "of-promise")
-	b.ReportMetric(float64(len(packMessage(secondsOf(b, 0, 1)[0].Payload)))/1000, "journal-B/result")
+	b.ReportMetric(float64(len(new(packer).pack(secondsOf(b, 0, 1)[0].Payload)))/1000, "journal-B/result")
 }

@@ -32,7 +32,7 @@ func (x *index) add(s sli.Series) *timeline {
 		x.checks, x.regions = map[string][]*timeline{}, map[string]string{}
 	}
 	ts := x.checks[s.Check]
-	if len(ts) > 0 {
+	if s.Check = strings.Clone(s.Check); len(ts) > 0 {
 		s.Check = ts[0].Check
 	}
 	region, ok := x.regions[s.Region]

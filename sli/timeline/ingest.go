@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unique"
 
@@ -110,17 +111,20 @@ func (s *Store) commit(ctx context.Context, in []incoming, out []rejection) erro
 func (s *Store) siftAll(ms []Message) (in []incoming, out []rejection) {
 	in = make([]incoming, len(ms))
 	rejected := make([][]rejection, len(ms))
+	var next atomic.Int64
 	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, m := range ms {
-		if m.Received.IsZero() {
-			m.Received = s.o.Now()
-		}
+	for range min(runtime.GOMAXPROCS(0), len(ms)) {
 		g.Go(func() error {
-			in[i].Message = m
-			in[i].batch, rejected[i] = s.sift(m)
-			if in[i].batch != nil {
-				in[i].packed = packMessage(m.Payload)
+			var p packer
+			for i := int(next.Add(1)) - 1; i < len(ms); i = int(next.Add(1)) - 1 {
+				in[i].Message = ms[i]
+				if in[i].Received.IsZero() {
+					in[i].Received = s.o.Now()
+				}
+				in[i].batch, rejected[i] = s.sift(in[i].Message)
+				if in[i].batch != nil {
+					in[i].packed = p.pack(in[i].Payload)
+				}
 			}
 			return nil
 		})

@@ -3,6 +3,7 @@ package timeline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/klauspost/compress/s2"
@@ -52,10 +53,18 @@ func unpackRow(packed int64, m *Message) (err error) {
 	return nil
 }
 
-// packMessage makes a message smaller for the journal, into which all of it goes twice: into the log and into the table.
-func packMessage(payload []byte) []byte { return s2.Encode(nil, payload) }
+// A packer packs messages one after another, in the same room. The zero value is ready for use.
+type packer struct{ room []byte }
 
-// unpackMessage undoes packMessage.
+// pack makes a message smaller for the journal, into which all of it goes twice: into the log and into the table.
+func (p *packer) pack(payload []byte) []byte {
+	if n := s2.MaxEncodedLen(len(payload)); cap(p.room) < n {
+		p.room = make([]byte, n)
+	}
+	return slices.Clone(s2.Encode(p.room[:cap(p.room)], payload))
+}
+
+// unpackMessage undoes pack.
 func unpackMessage(packed []byte) ([]byte, error) {
 	n, err := s2.DecodedLen(packed)
 	if err == nil && n > wire.MaxMessage {

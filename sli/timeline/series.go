@@ -96,9 +96,19 @@ func (t *timeline) rest() tail {
 // open returns the tail for what comes from a row of the journal.
 func (t *timeline) open(seq int64) *tail {
 	if t.tail == nil {
-		t.tail = &tail{since: seq}
+		n := t.usual()
+		t.tail = &tail{slots: slots{entries: make([]entry, 0, n)}, looks: make([]look, 0, n), since: seq}
 	}
 	return t.tail
+}
+
+// usual is about how many results come from one fold to the next, if that is no great number.
+func (t *timeline) usual() int {
+	es := t.epochs()
+	if len(es) == 0 || es[len(es)-1].interval() == 0 {
+		return 0
+	}
+	return int(min((foldParts*foldTick).Milliseconds()/es[len(es)-1].interval()+1, 64))
 }
 
 // announce takes in an epoch. Of two with the same start and prober the one announced last counts, whatever

@@ -175,10 +175,14 @@ func (h *Hub) Revoke(publicKey string) {
 // at once, in no order, so that one is read while another is committed. Several processes at one server elsewhere share
 // a lane. Stored is when the far queue took the message. One call at a time a lane.
 func (h *Hub) Consume(ctx context.Context, lane Lane, f func(context.Context, []Message) error) error {
-	return (&reader{
+	r := &reader{
 		k: h.keeper, drops: &h.drops, stream: laneStream(lane), prefix: farSubject + string(lane) + ".",
 		evidence: lane == Evidence, shared: h.o.Elsewhere != nil, bytes: farBatch, atOnce: 2, f: f,
-	}).run(ctx)
+	}
+	if !r.shared && !r.evidence {
+		r.floor = new(floor)
+	}
+	return r.run(ctx)
 }
 
 // URLs are where probers on this machine find the hub; with a server elsewhere, that server.

@@ -43,7 +43,7 @@ func BenchmarkMonthOfSlots(b *testing.B) {
 	for b.Loop() {
 		var t sli.Tally
 		t.AddAll(slices.Values(slots), spans)
-		sli.RegionReport(sli.Window{}, sli.Subject{Under: time.Second}, &t)
+		sli.RegionReport(sli.Window{}, sli.Subject{Under: time.Second}, sli.Part{Tally: &t})
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(slots)), "ns/slot")
 }
@@ -58,7 +58,7 @@ func BenchmarkMonthOfDays(b *testing.B) {
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		sli.RegionReport(sli.Window{}, sli.Subject{Under: time.Second}, merge(tallies...))
+		sli.RegionReport(sli.Window{}, sli.Subject{Under: time.Second}, sli.Part{Tally: merge(tallies...)})
 	}
 }
 

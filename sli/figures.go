@@ -2,6 +2,7 @@ package sli
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -26,11 +27,14 @@ type Part struct {
 	Region string
 	Weight float64 // 0: in no combination
 	Tally  *Tally
+	// Observed is the tally without corrections; nil if it is the same.
+	Observed *Tally
 }
 
-// RegionReport gives the figures of one check in one region.
-func RegionReport(w Window, s Subject, t *Tally) Report {
-	r := newReport(w, s, []Part{{Weight: 1, Tally: t}})
+// RegionReport gives the figures of one check in one region. The weight of the part does not matter.
+func RegionReport(w Window, s Subject, p Part) Report {
+	p.Weight = 1
+	r := newReport(w, s, []Part{p})
 	r.Region = &s.Region
 	return r
 }
@@ -72,25 +76,57 @@ func NewProberReport(w Window, region string, checks []*Tally) ProberReport {
 }
 
 func newReport(w Window, s Subject, parts []Part) Report {
-	var all Tally
-	for _, p := range parts {
-		all.Merge(p.Tally)
-	}
+	all := merged(parts)
 	reasons := all.reasons
 	if reasons == nil {
 		reasons = map[string]int64{}
 	}
+	f := figures(s, parts, all)
 	return Report{
 		SchemaVersion: SchemaVersion, Check: s.Check,
 		From: utc(w.From), To: utc(w.To), AsOf: utc(w.AsOf), Settled: w.Settled,
-		Slots: all.Slots(), Seconds: all.Seconds(), Outcomes: all.Outcomes(),
-		Excluded:     ExcludedCounts{Maintenance: all.excluded[InMaintenance]},
+		Slots: f.Slots, Seconds: f.Seconds, Outcomes: all.Outcomes(),
+		Excluded:     f.Excluded,
+		Corrected:    CorrectedCounts{Good: all.corrected[Good], Bad: all.corrected[Bad]},
 		Reasons:      reasons,
 		Unvouched:    all.unvouched,
-		Availability: availability(parts),
+		Availability: f.Availability,
 		Coverage:     coverage(parts),
-		Latency:      latencyReport(s, parts),
+		Latency:      f.Latency,
+		Observed:     observed(s, parts),
 	}
+}
+
+func merged(parts []Part) *Tally {
+	var all Tally
+	for _, p := range parts {
+		all.Merge(p.Tally)
+	}
+	return &all
+}
+
+// figures are those of parts and of all of them together.
+func figures(s Subject, parts []Part, all *Tally) *Figures {
+	return &Figures{
+		Slots: all.Slots(), Seconds: all.Seconds(),
+		Excluded:     ExcludedCounts{Maintenance: all.excluded[InMaintenance], Correction: all.excluded[CorrectedExcluded]},
+		Availability: availability(parts), Latency: latencyReport(s, parts),
+	}
+}
+
+// observed are the figures of the parts without corrections, nil if there are none.
+func observed(s Subject, parts []Part) *Figures {
+	plain := slices.Clone(parts)
+	any := false
+	for i := range plain {
+		if p := &plain[i]; p.Observed != nil {
+			p.Tally, any = p.Observed, true
+		}
+	}
+	if !any {
+		return nil
+	}
+	return figures(s, plain, merged(plain))
 }
 
 func utc(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

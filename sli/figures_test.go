@@ -60,6 +60,35 @@ func genSpans() *rapid.Generator[[]sli.Span] {
 	}), 0, 4)
 }
 
+// genCorrected are maintenance and corrections, the newest of which may come anywhere in the list.
+func genCorrected() *rapid.Generator[[]sli.Span] {
+	return rapid.Custom(func(t *rapid.T) []sli.Span {
+		spans := genSpans().Draw(t, "maintenance")
+		for i, s := range genSpans().Draw(t, "corrections") {
+			s.Rank = i + 1
+			s.Effect = rapid.SampledFrom([]sli.Effect{sli.CorrectedExcluded, sli.CorrectedBad, sli.CorrectedGood}).Draw(t, "effect")
+			spans = append(spans, s)
+		}
+		if len(spans) == 0 {
+			return spans
+		}
+		return rapid.Permutation(spans).Draw(t, "order")
+	})
+}
+
+// partOf is a region's part, with what was observed if there is a correction.
+func partOf(slots []sli.Slot, spans []sli.Span) sli.Part {
+	p := sli.Part{Tally: tallyOf(slots, spans)}
+	if corrects(spans) {
+		p.Observed = tallyOf(slots, sli.Uncorrected(spans))
+	}
+	return p
+}
+
+func corrects(spans []sli.Span) bool {
+	return slices.ContainsFunc(spans, func(s sli.Span) bool { return s.Effect.Correction() })
+}
+
 func tallyOf(slots []sli.Slot, spans []sli.Span) *sli.Tally {
 	var t sli.Tally
 	t.AddAll(slices.Values(slots), spans)
@@ -76,11 +105,11 @@ func figuresEqual() cmp.Option {
 
 func TestRegionReportAgainstOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		slots, spans := genSlots().Draw(t, "slots"), genSpans().Draw(t, "spans")
+		slots, spans := genSlots().Draw(t, "slots"), genCorrected().Draw(t, "spans")
 		of := rapid.SampledFrom([]string{"valid", "up"}).Draw(t, "of")
 		w := sli.Window{From: 0, To: 10_000_000, AsOf: 20_000_000, Settled: true}
 		subject := sli.Subject{Check: "shop", Region: "tokyo", Under: 300 * time.Millisecond, Of: of}
-		got := sli.RegionReport(w, subject, tallyOf(slots, spans))
+		got := sli.RegionReport(w, subject, partOf(slots, spans))
 
 		region, under := "tokyo", 0.3
 		want := sli.Report{
@@ -88,7 +117,7 @@ func TestRegionReportAgainstOracle(t *testing.T) {
 			From: time.Unix(0, 0).UTC(), To: time.Unix(10_000, 0).UTC(), AsOf: time.Unix(20_000, 0).UTC(),
 		}
 		one := map[string]*big.Rat{"tokyo": big.NewRat(1, 1)}
-		newOracle(map[string][]sli.Slot{"tokyo": slots}, one, spans).fill(&want, of, &under)
+		newOracle(map[string][]sli.Slot{"tokyo": slots}, one, spans).fill(&want, of, &under, corrects(spans))
 		if diff := cmp.Diff(want, got, figuresEqual()); diff != "" {
 			t.Fatalf("report (-want +got):\n%s", diff)
 		}
@@ -97,7 +126,7 @@ func TestRegionReportAgainstOracle(t *testing.T) {
 
 func TestPooledAgainstOracle(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		spans := genSpans().Draw(t, "spans")
+		spans := genCorrected().Draw(t, "spans")
 		slots, rats, weights := map[string][]sli.Slot{}, map[string]*big.Rat{}, map[string]float64{}
 		var parts []sli.Part
 		for _, region := range []string{"tokyo", "frankfurt", "office"} {
@@ -105,7 +134,9 @@ func TestPooledAgainstOracle(t *testing.T) {
 			own := genSlots().Draw(t, region)
 			rats[region] = big.NewRat(tenths, 10)
 			weight, _ := rats[region].Float64()
-			parts = append(parts, sli.Part{Region: region, Weight: weight, Tally: tallyOf(own, spans)})
+			part := partOf(own, spans)
+			part.Region, part.Weight = region, weight
+			parts = append(parts, part)
 			if tenths > 0 {
 				slots[region], weights[region] = own, weight
 			}
@@ -116,7 +147,7 @@ func TestPooledAgainstOracle(t *testing.T) {
 		want := sli.Report{
 			SchemaVersion: 1, Check: "shop", Combine: &rule, Weights: weights, From: epoch, To: epoch, AsOf: epoch,
 		}
-		newOracle(slots, rats, spans).fill(&want, "valid", nil)
+		newOracle(slots, rats, spans).fill(&want, "valid", nil, corrects(spans))
 		if diff := cmp.Diff(want, got, figuresEqual()); diff != "" {
 			t.Fatalf("report (-want +got):\n%s", diff)
 		}
@@ -140,7 +171,7 @@ func TestPooledQuantileOnATie(t *testing.T) {
 // Promise 3: no slot is lost or counted twice, whatever is excluded.
 func TestNoSilentHoles(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		slots, spans := genSlots().Draw(t, "slots"), genSpans().Draw(t, "spans")
+		slots, spans := genSlots().Draw(t, "slots"), genCorrected().Draw(t, "spans")
 		c := tallyOf(slots, spans).Slots()
 		if sum := c.Good + c.Bad + c.Inconclusive + c.Missed + c.NoData + c.Excluded; c.Scheduled != sum || sum != int64(len(slots)) {
 			t.Fatalf("%d slots: scheduled %d, sum %d", len(slots), c.Scheduled, sum)
@@ -156,7 +187,7 @@ func TestNoSilentHoles(t *testing.T) {
 // to the last bit.
 func TestAdjacentWindowsAddUp(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		slots, spans := genSlots().Draw(t, "slots"), genSpans().Draw(t, "spans")
+		slots, spans := genSlots().Draw(t, "slots"), genCorrected().Draw(t, "spans")
 		cuts := []int{0, len(slots)}
 		for range 3 {
 			cuts = append(cuts, rapid.IntRange(0, len(slots)).Draw(t, "cut"))
@@ -188,13 +219,13 @@ func merge(tallies ...*sli.Tally) *sli.Tally {
 }
 
 func report(t *sli.Tally) sli.Report {
-	return sli.RegionReport(sli.Window{}, sli.Subject{Under: time.Second}, t)
+	return sli.RegionReport(sli.Window{}, sli.Subject{Under: time.Second}, sli.Part{Tally: t})
 }
 
 // One slot at a time, in any order, is the same as all at once.
 func TestAddInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		slots, spans := genSlots().Draw(t, "slots"), genSpans().Draw(t, "spans")
+		slots, spans := genSlots().Draw(t, "slots"), genCorrected().Draw(t, "spans")
 		shuffled := rapid.Permutation(slots).Draw(t, "order")
 		var one sli.Tally
 		for _, s := range shuffled {
@@ -213,7 +244,7 @@ func TestAddInAnyOrder(t *testing.T) {
 // VerdictOf and Tally must not part: metrics count by the one, reports by the other.
 func TestVerdictOfAgreesWithTally(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		slots, spans := genSlots().Draw(t, "slots"), genSpans().Draw(t, "spans")
+		slots, spans := genSlots().Draw(t, "slots"), genCorrected().Draw(t, "spans")
 		counts := map[sli.Verdict]int64{}
 		for _, s := range slots {
 			counts[sli.VerdictOf(s, spans)]++

@@ -40,23 +40,25 @@ func (i Index) Seconds() float64 {
 	return x
 }
 
-// latencies are those of the slots that were expected reachable and have a verdict: a histogram of the up ones,
-// weighed by cells in ms, and how much was down.
+// latencies are those of the slots that were expected reachable and have a verdict: a histogram of the good ones,
+// weighed by cells in ms, and how much was bad. A slot that a correction made good or bad is among them if its outcome
+// was up or down, which alone tell that the target was expected reachable.
 type latencies struct {
 	Histogram
 	up, down     int64 // slots
 	upMS, downMS int64
-	underUp      int64 // ms of up slots under their threshold
+	underUp      int64 // ms of good slots under their threshold
 }
 
-// add counts an up or down slot. An up slot without a latency is in no latency figure; probers send none.
-func (l *latencies) add(s *Slot) {
-	if s.Outcome == Down {
+// add counts an up or down slot. A good slot without a latency is in no latency figure: probers send none, and one that was
+// down has none to tell when a correction makes it good.
+func (l *latencies) add(s *Slot, v Verdict) {
+	if v == Bad {
 		l.down++
 		l.downMS += s.Cell
 		return
 	}
-	if s.Latency == NoLatency {
+	if s.Outcome == Down || s.Latency == NoLatency {
 		return
 	}
 	l.up++

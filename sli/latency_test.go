@@ -58,7 +58,7 @@ func TestLatenciesAtTheEnds(t *testing.T) {
 		one := tallyOf([]sli.Slot{{At: int64(i), Cell: 1000, Outcome: sli.Up, Latency: index}}, nil)
 		all.Merge(one)
 	}
-	r := sli.RegionReport(sli.Window{}, sli.Subject{}, &all)
+	r := sli.RegionReport(sli.Window{}, sli.Subject{}, sli.Part{Tally: &all})
 	if got := r.Latency.Quantiles["0.5"]; r.Latency.Count != 3 || got == nil || *got != sli.Value(sli.Index(0).Seconds()) {
 		t.Errorf("median of %d: want %v, got %v", r.Latency.Count, sli.Index(0).Seconds(), got)
 	}

@@ -13,40 +13,69 @@ import (
 // words of the definitions. It shares no code with what it judges.
 type oracle struct{ slots []weighed }
 
-// A weighed slot knows its region's weight and whether it lies in a maintenance.
+// A weighed slot knows its region's weight, whether it lies in a maintenance, and the newest correction about it.
 type weighed struct {
 	sli.Slot
-	region   *big.Rat
-	excluded bool
+	region      *big.Rat
+	maintenance bool
+	corrected   sli.Effect // 0: none
 }
 
 func newOracle(parts map[string][]sli.Slot, weights map[string]*big.Rat, spans []sli.Span) *oracle {
 	var o oracle
 	for region, slots := range parts {
 		for _, s := range slots {
-			in := slices.ContainsFunc(spans, func(m sli.Span) bool { return s.At >= m.From && s.At < m.To })
-			o.slots = append(o.slots, weighed{s, weights[region], in})
+			x, newest := weighed{Slot: s, region: weights[region]}, -1
+			for _, m := range spans {
+				switch {
+				case s.At < m.From || s.At >= m.To:
+				case m.Effect == sli.InMaintenance:
+					x.maintenance = true
+				case m.Rank > newest:
+					x.corrected, newest = m.Effect, m.Rank
+				}
+			}
+			o.slots = append(o.slots, x)
 		}
 	}
 	return &o
 }
 
+// plain is the oracle that never heard of corrections.
+func (o *oracle) plain() *oracle {
+	p := &oracle{slots: slices.Clone(o.slots)}
+	for i := range p.slots {
+		p.slots[i].corrected = 0
+	}
+	return p
+}
+
+func excluded(s weighed) bool {
+	return s.corrected == sli.CorrectedExcluded || s.corrected == 0 && s.maintenance
+}
+
 func good(s weighed) bool {
-	return !s.excluded && (s.Outcome == sli.Up || s.Outcome == sli.ExpectedUnreachable)
+	if s.corrected != 0 {
+		return s.corrected == sli.CorrectedGood
+	}
+	return !s.maintenance && (s.Outcome == sli.Up || s.Outcome == sli.ExpectedUnreachable)
 }
 
 func bad(s weighed) bool {
-	return !s.excluded && (s.Outcome == sli.Down || s.Outcome == sli.Unexpected)
+	if s.corrected != 0 {
+		return s.corrected == sli.CorrectedBad
+	}
+	return !s.maintenance && (s.Outcome == sli.Down || s.Outcome == sli.Unexpected)
 }
 
 func valid(s weighed) bool { return good(s) || bad(s) }
 
-func undecided(s weighed) bool { return !s.excluded && !valid(s) }
+func undecided(s weighed) bool { return !excluded(s) && !valid(s) }
 
 func anySlot(weighed) bool { return true }
 
 func observed(s weighed) bool {
-	s.excluded = false
+	s.maintenance, s.corrected = false, 0
 	return valid(s)
 }
 
@@ -142,12 +171,18 @@ func bisect(out, in float64, outside func(float64) bool) float64 {
 func (o *oracle) latency(of string, under *float64) sli.LatencyReport {
 	r := sli.LatencyReport{UnderSeconds: under, Of: of, Quantiles: map[string]*sli.Value{}}
 	in := func(s weighed) bool {
-		return !s.excluded && (s.Outcome == sli.Up || s.Outcome == sli.Down && of == "valid")
+		switch {
+		case s.Outcome != sli.Up && s.Outcome != sli.Down:
+			return false
+		case bad(s):
+			return of == "valid"
+		}
+		return good(s) && s.Outcome == sli.Up
 	}
 	r.Count = o.count(in)
 	all := o.weight(in)
 	if under != nil {
-		r.Ratio = quotient(o.weight(func(s weighed) bool { return in(s) && s.Under }), all)
+		r.Ratio = quotient(o.weight(func(s weighed) bool { return in(s) && good(s) && s.Under }), all)
 	}
 	for _, q := range []struct {
 		name string
@@ -179,29 +214,53 @@ func (o *oracle) quantile(reach *big.Rat, in func(weighed) bool) *sli.Value {
 }
 
 func (o *oracle) slowness(s weighed) float64 {
-	if s.Outcome != sli.Up {
+	if s.Outcome != sli.Up || bad(s) {
 		return math.Inf(1)
 	}
 	const g = 101.0 / 99.0
 	return 2 * math.Exp(float64(s.Latency)*math.Log(g)) / (g + 1)
 }
 
-// fill writes every figure of a report into r.
-func (o *oracle) fill(r *sli.Report, of string, under *float64) {
-	is := func(w sli.Outcome) func(weighed) bool { return func(s weighed) bool { return s.Outcome == w } }
+// figures are those that corrections can change.
+func (o *oracle) figures(of string, under *float64) sli.Figures {
 	open := func(w sli.Outcome) func(weighed) bool {
-		return func(s weighed) bool { return s.Outcome == w && !s.excluded }
+		return func(s weighed) bool { return s.Outcome == w && undecided(s) }
 	}
-	out := func(s weighed) bool { return s.excluded }
-	r.Slots = sli.SlotCounts{
-		Scheduled: o.count(anySlot), Good: o.count(good), Bad: o.count(bad), Excluded: o.count(out),
-		Inconclusive: o.count(open(sli.Inconclusive)), Missed: o.count(open(sli.Missed)), NoData: o.count(open(sli.NoData)),
+	f := sli.Figures{
+		Slots: sli.SlotCounts{
+			Scheduled: o.count(anySlot), Good: o.count(good), Bad: o.count(bad), Excluded: o.count(excluded),
+			Inconclusive: o.count(open(sli.Inconclusive)), Missed: o.count(open(sli.Missed)), NoData: o.count(open(sli.NoData)),
+		},
+		Seconds: sli.Seconds{
+			Due: o.seconds(anySlot), Verdict: o.seconds(observed), Good: o.seconds(good), Bad: o.seconds(bad),
+			Undecided: o.seconds(undecided), Excluded: o.seconds(excluded),
+		},
+		Availability: o.availability(), Latency: o.latency(of, under),
 	}
-	r.Excluded.Maintenance = r.Slots.Excluded
-	r.Seconds = sli.Seconds{
-		Due: o.seconds(anySlot), Verdict: o.seconds(observed), Good: o.seconds(good), Bad: o.seconds(bad),
-		Undecided: o.seconds(undecided), Excluded: o.seconds(out),
+	f.Excluded.Correction = o.count(func(s weighed) bool { return excluded(s) && s.corrected != 0 })
+	f.Excluded.Maintenance = f.Slots.Excluded - f.Excluded.Correction
+	return f
+}
+
+// turned counts the slots that come to something only by a correction.
+func (o *oracle) turned(to func(weighed) bool) int64 {
+	return o.count(func(s weighed) bool {
+		plain := s
+		plain.corrected = 0
+		return to(s) && !to(plain)
+	})
+}
+
+// fill writes every figure of a report into r; the observed ones if there is a correction.
+func (o *oracle) fill(r *sli.Report, of string, under *float64, corrections bool) {
+	is := func(w sli.Outcome) func(weighed) bool { return func(s weighed) bool { return s.Outcome == w } }
+	f := o.figures(of, under)
+	r.Slots, r.Excluded, r.Seconds, r.Availability, r.Latency = f.Slots, f.Excluded, f.Seconds, f.Availability, f.Latency
+	if corrections {
+		plain := o.plain().figures(of, under)
+		r.Observed = &plain
 	}
+	r.Corrected = sli.CorrectedCounts{Good: o.turned(good), Bad: o.turned(bad)}
 	r.Outcomes = sli.OutcomeCounts{
 		Up: o.count(is(sli.Up)), Down: o.count(is(sli.Down)), Inconclusive: o.count(is(sli.Inconclusive)), Missed: o.count(is(sli.Missed)),
 		ExpectedUnreachable: o.count(is(sli.ExpectedUnreachable)), Unexpected: o.count(is(sli.Unexpected)),
@@ -213,7 +272,5 @@ func (o *oracle) fill(r *sli.Report, of string, under *float64) {
 		}
 	}
 	r.Unvouched = o.count(func(s weighed) bool { return s.Unvouched })
-	r.Availability = o.availability()
 	r.Coverage = quotient(o.weight(observed), o.weight(anySlot))
-	r.Latency = o.latency(of, under)
 }

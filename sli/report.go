@@ -27,6 +27,17 @@ type Report struct {
 	Availability  Availability       `json:"availability"`
 	Coverage      *float64           `json:"coverage"`
 	Latency       LatencyReport      `json:"latency"`
+	// Observed is what it all would be without corrections; null if none has a say in the window.
+	Observed *Figures `json:"observed"`
+}
+
+// Figures are those of a report that corrections can change.
+type Figures struct {
+	Slots        SlotCounts     `json:"slots"`
+	Excluded     ExcludedCounts `json:"excluded"`
+	Seconds      Seconds        `json:"seconds"`
+	Availability Availability   `json:"availability"`
+	Latency      LatencyReport  `json:"latency"`
 }
 
 // SlotCounts: Scheduled = Good + Bad + Inconclusive + Missed + NoData + Excluded, always.
@@ -47,7 +58,8 @@ type ExcludedCounts struct {
 	Announced   int64 `json:"announced"`
 }
 
-// CorrectedCounts tells how many slots a correction turned; they are counted in SlotCounts too.
+// CorrectedCounts tells how many slots are good or bad that would not be without a correction. They are counted in SlotCounts,
+// too; those that one took out are in ExcludedCounts.
 type CorrectedCounts struct {
 	Good int64 `json:"good"`
 	Bad  int64 `json:"bad"`

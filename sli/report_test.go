@@ -35,7 +35,7 @@ func TestReportJSON(t *testing.T) {
 }
 
 func TestUndefinedReportJSON(t *testing.T) {
-	got, err := json.Marshal(sli.RegionReport(sli.Window{}, sli.Subject{Check: "shop", Region: "tokyo"}, new(sli.Tally)))
+	got, err := json.Marshal(sli.RegionReport(sli.Window{}, sli.Subject{Check: "shop", Region: "tokyo"}, sli.Part{Tally: new(sli.Tally)}))
 	if err != nil {
 		t.Fatal(err)
 	}

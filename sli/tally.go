@@ -18,6 +18,7 @@ type Tally struct {
 	ms        [numVerdicts]int64
 	none      [numOutcomes]int64 // the None slots, by outcome
 	excluded  [numEffects]int64  // the Excluded slots, by cause
+	corrected [numVerdicts]int64 // the Good and Bad slots that would not be without a correction
 	squares   square             // Σ cell² over Good and Bad, in ms²
 	reasons   map[string]int64
 	unvouched int64
@@ -26,37 +27,40 @@ type Tally struct {
 
 // Add counts one due slot among spans, which may overlap and be in any order. With many spans AddAll is
 // cheaper.
-func (t *Tally) Add(s Slot, spans []Span) { t.add(&s, effectAt(spans, s.At)) }
+func (t *Tally) Add(s Slot, spans []Span) { t.add(&s, rulingAt(spans, s.At)) }
 
 // AddAll counts due slots among spans, which may overlap and be in any order. It is cheapest if the slots
 // come in order of time.
 func (t *Tally) AddAll(slots iter.Seq[Slot], spans []Span) {
-	c := cursor{spans: union(spans)}
+	c := newCursor(spans)
 	for s := range slots {
 		t.add(&s, c.at(s.At))
 	}
 }
 
-func (t *Tally) add(s *Slot, e Effect) {
+func (t *Tally) add(s *Slot, r ruling) {
 	o := s.Outcome
 	if o >= numOutcomes {
 		o = Inconclusive // stored by a later version: something arrived, and it is no verdict that we know
 	}
 	t.observe(s, o)
-	v := judge(o, e)
+	v := judge(o, r.effect)
 	t.slots[v]++
 	t.ms[v] += s.Cell
 	switch v {
 	case Excluded:
-		t.excluded[e]++
+		t.excluded[r.effect]++
 		return
 	case None:
 		t.none[o]++
 		return
 	}
+	if r.effect != r.plain && v != judge(o, r.plain) {
+		t.corrected[v]++
+	}
 	t.squares.add(s.Cell)
 	if o == Up || o == Down {
-		t.latency.add(s)
+		t.latency.add(s, v)
 	}
 }
 
@@ -85,6 +89,7 @@ func (t *Tally) Merge(o *Tally) {
 	addAll(t.ms[:], o.ms[:])
 	addAll(t.none[:], o.none[:])
 	addAll(t.excluded[:], o.excluded[:])
+	addAll(t.corrected[:], o.corrected[:])
 	t.due += o.due
 	t.verdict += o.verdict
 	t.squares.merge(o.squares)
@@ -102,6 +107,11 @@ func addAll(to, from []int64) {
 	for i, n := range from {
 		to[i] += n
 	}
+}
+
+// Corrected reports whether a correction had a say in how slots count.
+func (t *Tally) Corrected() bool {
+	return t.excluded[CorrectedExcluded]+t.corrected[Good]+t.corrected[Bad] > 0
 }
 
 // Slots returns the counts by how slots count, all of them in whole slots.

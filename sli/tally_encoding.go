@@ -13,8 +13,9 @@ import (
 // the layout and needs a new version.
 const tallyVersion = 1
 
-// AppendBinary appends the tally to b, compactly and always in the same way, for UnmarshalBinary to read. Its
-// error is always nil. The layout is a version byte and unsigned varints:
+// AppendBinary appends the tally to b, compactly and always in the same way, for UnmarshalBinary to read. It fails only
+// if a correction had a say in the tally: corrections change what was long ago, and are not to be kept with it. The layout is
+// a version byte and unsigned varints:
 //
 //	reasons  count, then of each in ascending order: length and bytes of its name, slots
 //	squares  high and low 64 bits
@@ -22,6 +23,9 @@ const tallyVersion = 1
 //	counts   every counter in the order of (*Tally).counters, then the bins in units;
 //	         a 0 is followed by how many more there are
 func (t *Tally) AppendBinary(b []byte) ([]byte, error) {
+	if t.Corrected() {
+		return b, errors.New("write tally: there are corrections in it")
+	}
 	b = binary.AppendUvarint(append(b, tallyVersion), uint64(len(t.reasons)))
 	for _, r := range slices.Sorted(maps.Keys(t.reasons)) {
 		b = append(binary.AppendUvarint(b, uint64(len(r))), r...)
@@ -45,7 +49,7 @@ func (t *Tally) AppendBinary(b []byte) ([]byte, error) {
 
 // counters calls f for every plain counter. The order is part of the encoding.
 func (t *Tally) counters(f func(*int64)) {
-	for _, part := range [][]int64{t.seen[:], t.slots[:], t.ms[:], t.none[:], t.excluded[:]} {
+	for _, part := range [][]int64{t.seen[:], t.slots[:], t.ms[:], t.none[:], t.excluded[:InMaintenance+1]} {
 		for i := range part {
 			f(&part[i])
 		}

@@ -26,7 +26,8 @@ type vector struct {
 		Of           string  `json:"of"`
 	} `json:"latency"`
 	Regions     []scriptedRegion   `json:"regions"`
-	Maintenance []scriptedInterval `json:"maintenance"`
+	Maintenance []scriptedInterval   `json:"maintenance"`
+	Corrections []scriptedCorrection `json:"corrections"`
 	Questions   []question         `json:"questions"`
 }
 
@@ -55,6 +56,12 @@ type scriptedRun struct {
 type scriptedInterval struct {
 	From time.Time `json:"from"`
 	To   time.Time `json:"to"`
+}
+
+type scriptedCorrection struct {
+	scriptedInterval
+	Effect  string   `json:"effect"`
+	Regions []string `json:"regions"`
 }
 
 type question struct {
@@ -120,10 +127,12 @@ func (v *vector) answer(t *testing.T, q question) answer {
 	var a answer
 	var parts []sli.Part
 	for _, r := range v.Regions {
-		tally := v.tally(t, &r, q.Now, w)
-		parts = append(parts, sli.Part{Region: r.Region, Weight: r.Weight, Tally: tally})
-		a.Regions = append(a.Regions, sli.RegionReport(w, v.subject(r.Region), tally))
-		a.Probers = append(a.Probers, sli.NewProberReport(w, r.Region, []*sli.Tally{tally}))
+		slots := slices.DeleteFunc(v.play(t, &r, q.Now), func(s sli.Slot) bool { return s.At < w.From || s.At >= w.To })
+		part := partOf(slots, v.spans(t, r.Region, w))
+		part.Region, part.Weight = r.Region, r.Weight
+		parts = append(parts, part)
+		a.Regions = append(a.Regions, sli.RegionReport(w, v.subject(r.Region), part))
+		a.Probers = append(a.Probers, sli.NewProberReport(w, r.Region, []*sli.Tally{part.Tally}))
 	}
 	a.Pooled = sli.Pooled(w, v.subject(""), parts)
 	return a
@@ -134,16 +143,30 @@ func (v *vector) subject(region string) sli.Subject {
 	return sli.Subject{Check: v.Check, Region: region, Under: under, Of: v.Latency.Of}
 }
 
-func (v *vector) tally(t *testing.T, r *scriptedRegion, now time.Time, w sli.Window) *sli.Tally {
+// spans are what changes how slots of a region count in a window; corrections are listed from the oldest to the newest.
+func (v *vector) spans(t *testing.T, region string, w sli.Window) []sli.Span {
 	t.Helper()
 	var spans []sli.Span
 	for _, m := range v.Maintenance {
-		spans = append(spans, sli.Span{From: m.From.UnixMilli(), To: m.To.UnixMilli(), Effect: sli.InMaintenance})
+		spans = append(spans, m.span(sli.InMaintenance))
 	}
-	slots := slices.DeleteFunc(v.play(t, r, now), func(s sli.Slot) bool { return s.At < w.From || s.At >= w.To })
-	var tally sli.Tally
-	tally.AddAll(slices.Values(slots), spans)
-	return &tally
+	for i, c := range v.Corrections {
+		if c.Regions != nil && !slices.Contains(c.Regions, region) {
+			continue
+		}
+		effect, ok := sli.CorrectionEffect(c.Effect)
+		if !ok {
+			t.Fatalf("no effect is called %q", c.Effect)
+		}
+		span := c.span(effect)
+		span.Rank = i + 1
+		spans = append(spans, span)
+	}
+	return slices.DeleteFunc(spans, func(s sli.Span) bool { return s.To <= w.From || s.From >= w.To })
+}
+
+func (i scriptedInterval) span(e sli.Effect) sli.Span {
+	return sli.Span{From: i.From.UnixMilli(), To: i.To.UnixMilli(), Effect: e}
 }
 
 // play returns all due slots of a region from the day before the script to the day after, as known at now.

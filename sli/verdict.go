@@ -2,6 +2,7 @@ package sli
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -27,79 +28,161 @@ func (v Verdict) String() string {
 type Span struct {
 	From, To int64
 	Effect   Effect
+	Rank     int // of corrections: of several at an instant the one with the highest rank wins; each has its own
 }
 
 // An Effect is what a Span does to the slots in it. Stored: never reorder. The zero Effect does nothing.
 type Effect uint8
 
-// The effects. Corrections come with a later version.
+// The effects. Whatever a correction says goes before any maintenance.
 const (
-	InMaintenance Effect = iota + 1
+	InMaintenance     Effect = iota + 1
+	CorrectedExcluded        // taken out after the fact
+	CorrectedBad             // counted bad, also where there was no verdict
+	CorrectedGood            // counted good, also where there was no verdict
 	numEffects
 )
 
-// VerdictOf tells how a slot counts among these spans, which may overlap and be in any order.
-func VerdictOf(s Slot, spans []Span) Verdict {
-	return judge(s.Outcome, effectAt(spans, s.At))
+var effectNames = [numEffects]string{InMaintenance: "maintenance", CorrectedExcluded: "exclude", CorrectedBad: "bad", CorrectedGood: "good"}
+
+// String returns the effect's stable name: "maintenance", or what a correction does: "exclude", "bad" or "good".
+func (e Effect) String() string {
+	if e < numEffects {
+		return effectNames[e]
+	}
+	return fmt.Sprintf("effect(%d)", uint8(e))
 }
 
-// judge is the whole precedence, highest first: (corrections, when there are any, come before everything),
-// maintenance, the outcome.
+// CorrectionEffect returns the effect of a correction by its name.
+func CorrectionEffect(name string) (Effect, bool) {
+	i := slices.Index(effectNames[CorrectedExcluded:], name)
+	return CorrectedExcluded + Effect(max(i, 0)), i >= 0
+}
+
+// Correction reports whether the effect is one of a correction.
+func (e Effect) Correction() bool { return e >= CorrectedExcluded }
+
+// VerdictOf tells how a slot counts among these spans, which may overlap and be in any order.
+func VerdictOf(s Slot, spans []Span) Verdict {
+	return judge(s.Outcome, rulingAt(spans, s.At).effect)
+}
+
+// Uncorrected returns the spans that are no corrections: with them slots count as observed.
+func Uncorrected(spans []Span) []Span {
+	return slices.DeleteFunc(slices.Clone(spans), func(s Span) bool { return s.Effect.Correction() })
+}
+
+// judge is the whole precedence, once it is known which effect wins.
 func judge(o Outcome, e Effect) Verdict {
-	if e == InMaintenance {
+	switch e {
+	case InMaintenance, CorrectedExcluded:
 		return Excluded
+	case CorrectedBad:
+		return Bad
+	case CorrectedGood:
+		return Good
 	}
 	return o.Verdict()
 }
 
-// effectAt returns the effect that wins at an instant. While there is one effect, any span will do;
-// the newest correction will have to be looked for here, and in union.
-func effectAt(spans []Span, at int64) Effect {
-	for _, s := range spans {
-		if s.From <= at && at < s.To {
-			return s.Effect
-		}
+// over reports whether a span wins against another one where both are.
+func (s *Span) over(o *Span) bool {
+	if s.Effect.Correction() != o.Effect.Correction() {
+		return s.Effect.Correction()
 	}
-	return 0
+	return s.Rank > o.Rank
 }
 
-// union returns the same coverage as disjoint spans in order of time.
-func union(spans []Span) []Span {
-	sorted := slices.SortedFunc(slices.Values(spans), func(a, b Span) int { return cmp.Compare(a.From, b.From) })
-	out := sorted[:0]
-	for _, s := range sorted {
-		last := len(out) - 1
-		switch {
-		case s.To <= s.From:
-		case last >= 0 && s.From <= out[last].To:
-			out[last].To = max(out[last].To, s.To)
-		default:
-			out = append(out, s)
+// A ruling is what spans say of an instant.
+type ruling struct {
+	effect Effect // the one that wins
+	plain  Effect // the one that would win without corrections
+}
+
+// rule picks the winner of spans that are all there.
+func rule(spans []Span) ruling {
+	var best Span
+	var r ruling
+	for i := range spans {
+		if best.Effect == 0 || spans[i].over(&best) {
+			best = spans[i]
 		}
+		if !spans[i].Effect.Correction() {
+			r.plain = spans[i].Effect
+		}
+	}
+	r.effect = best.Effect
+	return r
+}
+
+func rulingAt(spans []Span, at int64) ruling {
+	return rule(slices.DeleteFunc(slices.Clone(spans), func(s Span) bool { return at < s.From || s.To <= at }))
+}
+
+// A ruled interval is one in which spans say the same all the time.
+type ruled struct {
+	from, to int64
+	ruling
+}
+
+// resolve cuts spans into disjoint intervals in order of time.
+func resolve(spans []Span) []ruled {
+	coming := slices.SortedFunc(slices.Values(spans), func(a, b Span) int { return cmp.Compare(a.From, b.From) })
+	coming = slices.DeleteFunc(coming, func(s Span) bool { return s.To <= s.From })
+	var out []ruled
+	var open []Span
+	for at := int64(0); len(coming) > 0 || len(open) > 0; {
+		if len(open) == 0 {
+			at = coming[0].From
+		}
+		for len(coming) > 0 && coming[0].From <= at {
+			open, coming = append(open, coming[0]), coming[1:]
+		}
+		until := open[0].To
+		if len(coming) > 0 {
+			until = coming[0].From
+		}
+		for i := range open {
+			until = min(until, open[i].To)
+		}
+		out = appendRuled(out, ruled{at, until, rule(open)})
+		at = until
+		open = slices.DeleteFunc(open, func(s Span) bool { return s.To <= at })
 	}
 	return out
 }
 
-// A cursor finds the effect at instants that mostly ascend, over the disjoint spans of union.
+// appendRuled adds an interval, making the last one longer if it goes on.
+func appendRuled(out []ruled, r ruled) []ruled {
+	if n := len(out); n > 0 && out[n-1].to == r.from && out[n-1].ruling == r.ruling {
+		out[n-1].to = r.to
+		return out
+	}
+	return append(out, r)
+}
+
+// A cursor finds the ruling at instants that mostly ascend.
 type cursor struct {
-	spans []Span
+	spans []ruled
 	i     int // the first span that ends after the last instant asked for
 	last  int64
 }
 
-func (c *cursor) at(t int64) Effect {
+func newCursor(spans []Span) cursor { return cursor{spans: resolve(spans)} }
+
+func (c *cursor) at(t int64) ruling {
 	if len(c.spans) == 0 {
-		return 0
+		return ruling{}
 	}
 	if t < c.last {
 		c.i = 0
 	}
 	c.last = t
-	for c.i < len(c.spans) && c.spans[c.i].To <= t {
+	for c.i < len(c.spans) && c.spans[c.i].to <= t {
 		c.i++
 	}
-	if c.i < len(c.spans) && c.spans[c.i].From <= t {
-		return c.spans[c.i].Effect
+	if c.i < len(c.spans) && c.spans[c.i].from <= t {
+		return c.spans[c.i].ruling
 	}
-	return 0
+	return ruling{}
 }

@@ -189,7 +189,7 @@ func compare(t *rapid.T, s *Store, m *model, from, to time.Time) {
 	w := sli.Window{From: from.UnixMilli(), To: to.UnixMilli(), AsOf: reports[0].AsOf.UnixMilli(), Settled: true}
 	subject := sli.Subject{Check: "shop", Region: "tokyo", Under: time.Second, Of: sli.OfValid}
 	wantReports := []sli.Report{
-		sli.RegionReport(w, subject, &tally),
+		sli.RegionReport(w, subject, sli.Part{Tally: &tally}),
 		sli.Pooled(w, subject, []sli.Part{{Region: "tokyo", Weight: 1, Tally: &tally}}),
 	}
 	if d := cmp.Diff(wantReports, reports); d != "" {

@@ -16,7 +16,8 @@ import (
 // A counted series is a view with its tally over a window.
 type counted struct {
 	view
-	tally sli.Tally
+	tally    sli.Tally
+	observed *sli.Tally // without corrections; nil: there are none
 }
 
 // Reports returns one report per check and region that has epochs in the window, and after those of a check one
@@ -56,12 +57,13 @@ func reportsOf(w sli.Window, cs []counted, weights map[string]float64) []sli.Rep
 		if e.start >= newest.start {
 			newest = e
 		}
-		reports = append(reports, sli.RegionReport(w, subject(c.Series, e), &c.tally))
 		weight, ok := weights[c.Region]
 		if !ok {
 			weight = 1
 		}
-		parts = append(parts, sli.Part{Region: c.Region, Weight: weight, Tally: &c.tally})
+		p := sli.Part{Region: c.Region, Weight: weight, Tally: &c.tally, Observed: c.observed}
+		reports = append(reports, sli.RegionReport(w, subject(c.Series, e), p))
+		parts = append(parts, p)
 	}
 	return append(reports, sli.Pooled(w, subject(cs[0].Series, newest), parts))
 }

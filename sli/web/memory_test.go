@@ -111,7 +111,7 @@ func (m *memory) Reports(_ context.Context, q sli.Query) ([]sli.Report, error) {
 			checks = append(checks, x.Check)
 		}
 		t := m.tally(x, w)
-		out = append(out, sli.RegionReport(w, sli.Subject{Check: x.Check, Region: x.Region, Under: m.lines[x].under}, t))
+		out = append(out, sli.RegionReport(w, sli.Subject{Check: x.Check, Region: x.Region, Under: m.lines[x].under}, sli.Part{Tally: t}))
 		parts[x.Check] = append(parts[x.Check], sli.Part{Region: x.Region, Weight: 1, Tally: t})
 	}
 	for _, c := range checks {

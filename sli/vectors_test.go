@@ -25,10 +25,10 @@ type vector struct {
 		UnderSeconds float64 `json:"under_seconds"`
 		Of           string  `json:"of"`
 	} `json:"latency"`
-	Regions     []scriptedRegion   `json:"regions"`
+	Regions     []scriptedRegion     `json:"regions"`
 	Maintenance []scriptedInterval   `json:"maintenance"`
 	Corrections []scriptedCorrection `json:"corrections"`
-	Questions   []question         `json:"questions"`
+	Questions   []question           `json:"questions"`
 }
 
 type scriptedRegion struct {

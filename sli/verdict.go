@@ -67,6 +67,9 @@ func VerdictOf(s Slot, spans []Span) Verdict {
 	return judge(s.Outcome, rulingAt(spans, s.At).effect)
 }
 
+// EffectAt returns the effect that wins at an instant, 0 if there is none.
+func EffectAt(spans []Span, at int64) Effect { return rulingAt(spans, at).effect }
+
 // Uncorrected returns the spans that are no corrections: with them slots count as observed.
 func Uncorrected(spans []Span) []Span {
 	return slices.DeleteFunc(slices.Clone(spans), func(s Span) bool { return s.Effect.Correction() })

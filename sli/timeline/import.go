@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,7 @@ type Imported struct {
 const importBytes = 4 << 20
 
 // Import joins the timelines of a folder, as they are at one instant, into the database that o names: blocks, epochs,
-// maintenance, regions, evidence, the journal, and for probers elsewhere plans and credentials. It is a join: importing twice, after an error or while the database is
+// maintenance, corrections, regions, evidence, the journal, and for probers elsewhere plans and credentials. It is a join: importing twice, after an error or while the database is
 // in use changes nothing that is there and loses nothing. The folder is only read, also while a process writes to it.
 // Histograms of phases of a day that both have are not added up, since nobody can tell what is in both: the
 // fuller one stays, unless they are of different probers.
@@ -69,7 +70,7 @@ func (i *importer) all(ctx context.Context) (err error) {
 	}
 	defer func() { _ = i.tx.Rollback() }() // nothing was written
 	// Epochs come before blocks, whose summaries are made by them.
-	for _, copyOf := range []func(context.Context) error{i.regions, i.credentials, i.plans, i.epochs, i.maintenance, i.evidence, i.blocks, i.journal} {
+	for _, copyOf := range []func(context.Context) error{i.regions, i.credentials, i.plans, i.epochs, i.maintenance, i.corrections, i.evidence, i.blocks, i.journal} {
 		if err := copyOf(ctx); err != nil {
 			return err
 		}
@@ -205,6 +206,28 @@ func (i *importer) evidence(ctx context.Context) error {
 			}
 			return tx.exec("trim evidence", x.Check, x.Region, evidenceKept-1)
 		})
+	})
+}
+
+// corrections keeps what both have as it is, but for those that either has revoked.
+func (i *importer) corrections(ctx context.Context) error {
+	list, err := i.from.corrections(ctx, i.tx, math.MinInt64, math.MaxInt64)
+	if err != nil {
+		return err
+	}
+	return i.to.db.transact(ctx, func(tx *transaction) error {
+		for k := range list {
+			c := &list[k]
+			if _, err := putCorrection(tx, c); err != nil {
+				return err
+			}
+			if r := c.Revoked; r != nil {
+				if err := tx.exec("put revocation", c.ID, r.At.UnixMilli(), r.Reason, r.Author); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
 	})
 }
 

@@ -30,6 +30,9 @@ func TestImport(t *testing.T) {
 	s := openStore(t, source, &clock{noon})
 	setMaintenance(t, s, once("m", 0, 1, "shop"))
 	fillAll(t, s)
+	correct(t, s, corrected("kept", on(0, 0), on(0, 5*time.Hour), "bad"))
+	correct(t, s, corrected("ended", on(1, 0), on(1, 5*time.Hour), "good"))
+	revoke(t, s, "ended")
 	want, summaries := everythingSaid(t, s), asFromSlots(t, s, on(0, 0), on(4, 0))
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

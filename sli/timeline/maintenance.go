@@ -168,8 +168,18 @@ func (s *Store) joinInProgress(ctx context.Context, p plan, now int64) error {
 	return s.putOccurrences(ctx, fresh, s.maintenance.until)
 }
 
-// Spans returns the maintenance of a check that touches [from, to).
-func (s *Store) Spans(ctx context.Context, check string, from, to int64) ([]sli.Span, error) {
+// Spans returns what changes how slots of a timeline in [from, to) count: maintenance, and corrections that are in force.
+func (s *Store) Spans(ctx context.Context, x sli.Series, from, to int64) ([]sli.Span, error) {
+	corrections, err := s.corrections(ctx, from, to)
+	if err != nil {
+		return nil, err
+	}
+	spans, err := s.maintenanceSpans(ctx, x.Check, from, to)
+	return append(spans, sli.CorrectionSpans(corrections, x, from, to)...), err
+}
+
+// maintenanceSpans returns the maintenance of a check that touches [from, to).
+func (s *Store) maintenanceSpans(ctx context.Context, check string, from, to int64) ([]sli.Span, error) {
 	var spans []sli.Span
 	err := s.db.each(ctx, s.db.read, "maintenance", []any{check, from, to}, func(scan func(...any) error) error {
 		span := sli.Span{Effect: sli.InMaintenance}

@@ -19,7 +19,7 @@ func setMaintenance(t *testing.T, s *Store, list ...sli.Maintenance) {
 // maintained lists the maintenance of a check around noon, as minutes after noon.
 func maintained(t *testing.T, s *Store, check string) [][2]float64 {
 	t.Helper()
-	spans, err := s.Spans(t.Context(), check, noon.Add(-30*24*time.Hour).UnixMilli(), noon.Add(30*24*time.Hour).UnixMilli())
+	spans, err := s.Spans(t.Context(), sli.Series{Check: check, Region: "tokyo"}, noon.Add(-30*24*time.Hour).UnixMilli(), noon.Add(30*24*time.Hour).UnixMilli())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -109,6 +109,8 @@ func everythingSaid(t *testing.T, s *Store) map[string]any {
 	ask("recent", recent, err)
 	series, err := s.Series(t.Context())
 	ask("series", series, err)
+	corrections, err := s.Corrections(t.Context(), q)
+	ask("corrections", corrections, err)
 	ordinals, err := s.Ordinals(t.Context(), []Region{{Name: "tokyo", Weight: 3}, {Name: "osaka", Weight: 1}})
 	ask("ordinals", ordinals, err)
 	if len(reports) < 6 || len(pieces) != 1 || len(recent) < 10 {
@@ -213,6 +215,7 @@ func TestMigrationOfPostgreSQL(t *testing.T) {
 	ingest(t, s, first)
 	must(t, s.db.write, "UPDATE journal SET payload = $1", first.Payload)
 	must(t, s.db.write, "ALTER TABLE journal DROP COLUMN packed")
+	must(t, s.db.write, "DROP TABLE correction, revocation")
 	must(t, s.db.write, "UPDATE meta SET value = 1 WHERE name = 'schema_version'")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -167,3 +167,17 @@ UPDATE credential SET revoked = $2 WHERE key = $1 AND revoked = 0;
 
 -- name: planned regions
 SELECT region FROM plan ORDER BY region;
+
+-- name: corrections
+SELECT id, created, start, stop, effect, checks, labels, regions, category, correction.reason, correction.author,
+	COALESCE(revocation.at, 0), COALESCE(revocation.reason, ''), COALESCE(revocation.author, '')
+FROM correction LEFT JOIN revocation ON revocation.correction = correction.id
+WHERE start < $2 AND stop > $1 ORDER BY created, id;
+
+-- name: put correction
+INSERT INTO correction (id, created, start, stop, effect, checks, labels, regions, category, reason, author)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING;
+
+-- name: put revocation
+INSERT INTO revocation (correction, at, reason, author) SELECT id, $2, $3, $4 FROM correction WHERE id = $1
+ON CONFLICT (correction) DO NOTHING;

@@ -96,12 +96,17 @@ func (s *Store) Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, e
 	return reports, nil
 }
 
-// countAll tallies every series that the query asks for, by check and region.
-func (s *Store) countAll(ctx context.Context, q sli.Query) (sli.Window, []counted, error) {
+// countAll tallies every series that the query asks for, by check and region, as if there were some more corrections.
+func (s *Store) countAll(ctx context.Context, q sli.Query, more ...sli.Correction) (sli.Window, []counted, error) {
 	w, err := s.window(q)
 	if err != nil {
 		return w, nil, err
 	}
+	corrections, err := s.corrections(ctx, w.From, w.To)
+	if err != nil {
+		return w, nil, err
+	}
+	corrections = append(corrections, more...)
 	all := s.counted(q, w)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
@@ -111,21 +116,29 @@ func (s *Store) countAll(ctx context.Context, q sli.Query) (sli.Window, []counte
 			k++
 		}
 		cs := all[i:k]
-		g.Go(func() error { return s.count1(ctx, w, cs) })
+		g.Go(func() error { return s.count1(ctx, w, cs, corrections) })
 		i = k
 	}
 	return w, all, g.Wait()
 }
 
 // count1 tallies the regions of one check.
-func (s *Store) count1(ctx context.Context, w sli.Window, cs []counted) error {
-	spans, err := s.Spans(ctx, cs[0].Check, w.From, w.To)
+func (s *Store) count1(ctx context.Context, w sli.Window, cs []counted, corrections []sli.Correction) error {
+	maintenance, err := s.maintenanceSpans(ctx, cs[0].Check, w.From, w.To)
 	if err != nil {
 		return err
 	}
 	for i := range cs {
-		if cs[i].tally, err = s.tally(ctx, cs[i].view, w, spans); err != nil {
+		corrected := sli.CorrectionSpans(corrections, cs[i].Series, w.From, w.To)
+		if cs[i].tally, err = s.tally(ctx, cs[i].view, w, slices.Concat(maintenance, corrected)); err != nil {
 			return err
+		}
+		if len(corrected) > 0 {
+			observed, err := s.tally(ctx, cs[i].view, w, maintenance)
+			if err != nil {
+				return err
+			}
+			cs[i].observed = &observed
 		}
 		cs[i].tail = slots{}
 	}

@@ -26,6 +26,9 @@ var schema4SQL string
 //go:embed schema5.sql
 var schema5SQL string
 
+//go:embed schema6.sql
+var schema6SQL string
+
 //go:embed queries_sqlite.sql
 var queriesSQLiteSQL string
 
@@ -33,7 +36,7 @@ var queriesSQLiteSQL string
 const databaseName = "gaikei.db"
 
 func newSQLite() *database {
-	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL)
+	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL, schema6SQL)
 	db.prepares = true
 	return db
 }

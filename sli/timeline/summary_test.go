@@ -3,6 +3,7 @@ package timeline
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,11 +31,15 @@ func reportsFromSlots(t tester, s *Store, q sli.Query) []sli.Report {
 	}
 	all := s.counted(q, w)
 	for i := range all {
-		spans, err := s.Spans(t.Context(), all[i].Check, w.From, w.To)
+		spans, err := s.Spans(t.Context(), all[i].Series, w.From, w.To)
 		if err != nil {
 			t.Fatalf("spans: %v", err)
 		}
 		all[i].tally.AddAll(s.slots(t.Context(), all[i].view, w.From, w.To, &err), spans)
+		if slices.ContainsFunc(spans, func(x sli.Span) bool { return x.Effect.Correction() }) {
+			all[i].observed = new(sli.Tally)
+			all[i].observed.AddAll(s.slots(t.Context(), all[i].view, w.From, w.To, &err), sli.Uncorrected(spans))
+		}
 		if err != nil {
 			t.Fatalf("slots: %v", err)
 		}
@@ -60,7 +65,7 @@ func asFromSlots(t tester, s *Store, from, to time.Time) int {
 		if c.Check != "shop" {
 			continue
 		}
-		spans, err := s.Spans(t.Context(), c.Check, w.From, w.To)
+		spans, err := s.Spans(t.Context(), c.Series, w.From, w.To)
 		if err != nil {
 			t.Fatalf("spans: %v", err)
 		}
@@ -381,7 +386,7 @@ func TestMigrationFromVersion1(t *testing.T) {
 	}))
 	foldAll(t, s)
 	_, err := s.db.write.ExecContext(t.Context(), `DROP TRIGGER block_new; DROP TRIGGER block_changed; DROP TRIGGER block_gone;
-		DROP TABLE summary; DROP TABLE phases; DROP TABLE plan; DROP TABLE plan_chunk; DROP TABLE change; DROP TABLE credential;
+		DROP TABLE summary; DROP TABLE phases; DROP TABLE plan; DROP TABLE plan_chunk; DROP TABLE change; DROP TABLE credential; DROP TABLE correction; DROP TABLE revocation;
 		ALTER TABLE journal DROP COLUMN packed; UPDATE meta SET value = 1 WHERE name = 'schema_version'`)
 	if err != nil {
 		t.Fatal(err)

@@ -204,8 +204,8 @@ func (m *memory) Evidence(_ context.Context, check, region string, n int) ([]pro
 	return l.evidence[:min(n, len(l.evidence))], nil
 }
 
-func (m *memory) Spans(_ context.Context, check string, _, _ int64) ([]sli.Span, error) {
-	return m.spans[check], m.err
+func (m *memory) Spans(_ context.Context, x sli.Series, _, _ int64) ([]sli.Span, error) {
+	return m.spans[x.Check], m.err
 }
 
 func (m *memory) Series(context.Context) ([]sli.Series, error) { return m.order, m.err }

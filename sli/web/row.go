@@ -142,7 +142,7 @@ func (s *server) recent(ctx context.Context, x sli.Series, n int, v view) ([]mar
 	if err != nil || len(slots) == 0 {
 		return nil, err
 	}
-	spans, err := s.Source.Spans(ctx, x.Check, slots[0].At, slots[len(slots)-1].At+1)
+	spans, err := s.Source.Spans(ctx, x, slots[0].At, slots[len(slots)-1].At+1)
 	marks := marksOf(slots, spans, v.asOf)
 	tell(marks, v.changes[x])
 	return marks, err

@@ -92,7 +92,7 @@ func legend() []legendEntry {
 		{glyphMissed, "missed", "not probed in time"},
 		{glyphNoData, "no data", "due, and nothing ever arrived"},
 		{glyphPending, "not in yet", "due just now; its result may still arrive"},
-		{glyphMaintenance, "maintenance", "planned; does not count"},
+		{glyphMaintenance, "maintenance", "planned, or taken out by a correction; does not count"},
 	}
 }
 
@@ -122,16 +122,16 @@ func glyphOf(s sli.Slot, asOf int64) glyph {
 // A mark is a slot and how it is drawn.
 type mark struct {
 	sli.Slot
-	glyph    glyph
-	excluded bool     // drawn as maintenance, whatever came
-	changes  []string // what the configuration changed, of which this is the first slot
+	glyph   glyph
+	effect  sli.Effect
+	changes []string // what the configuration changed, of which this is the first slot
 }
 
 // marksOf decides how slots are drawn, in these spans.
 func marksOf(slots []sli.Slot, spans []sli.Span, asOf int64) []mark {
 	marks := make([]mark, len(slots))
 	for i, s := range slots {
-		marks[i] = mark{Slot: s, glyph: glyphOf(s, asOf), excluded: sli.VerdictOf(s, spans) == sli.Excluded}
+		marks[i] = mark{Slot: s, glyph: glyphOf(s, asOf), effect: sli.EffectAt(spans, s.At)}
 	}
 	return marks
 }
@@ -147,17 +147,23 @@ func tell(marks []mark, changes []sli.Change) {
 	}
 }
 
-// drawn is what is seen of the mark.
+// drawn is what is seen of the mark: what was observed, unless it does not count.
 func (m mark) drawn() glyph {
-	if m.excluded {
+	if m.effect == sli.InMaintenance || m.effect == sli.CorrectedExcluded {
 		return glyphMaintenance
 	}
 	return m.glyph
 }
 
+// effectWords say what a title adds about an effect.
+var effectWords = map[sli.Effect]string{
+	sli.InMaintenance: ", in maintenance", sli.CorrectedExcluded: ", taken out by a correction",
+	sli.CorrectedBad: ", counted bad by a correction", sli.CorrectedGood: ", counted good by a correction",
+}
+
 // like reports whether two marks belong to one run.
 func (m mark) like(o mark) bool {
-	return m.glyph == o.glyph && m.excluded == o.excluded && m.Reason == o.Reason
+	return m.glyph == o.glyph && m.effect == o.effect && m.Reason == o.Reason
 }
 
 // stripOf draws the last n slots, the newest at the right end.
@@ -193,9 +199,7 @@ func titleOf(marks []mark) string {
 	if first.Reason != "" {
 		b.WriteString(": " + first.Reason)
 	}
-	if first.excluded {
-		b.WriteString(", in maintenance")
-	}
+	b.WriteString(effectWords[first.effect])
 	b.WriteString(", " + clock(first.At))
 	if len(marks) > 1 {
 		b.WriteString(" to " + clock(last.At))

@@ -72,8 +72,8 @@ type Source interface {
 	Recent(ctx context.Context, check, region string, n int) ([]sli.Slot, error)
 	// Evidence gives the last n pieces of evidence, newest first.
 	Evidence(ctx context.Context, check, region string, n int) ([]probe.Evidence, error)
-	// Spans gives the intervals that change how slots of the check in [from, to), Unix ms, count.
-	Spans(ctx context.Context, check string, from, to int64) ([]sli.Span, error)
+	// Spans gives the intervals that change how slots of the timeline in [from, to), Unix ms, count.
+	Spans(ctx context.Context, x sli.Series, from, to int64) ([]sli.Span, error)
 	// Series names every timeline there is.
 	Series(ctx context.Context) ([]sli.Series, error)
 	// Counters tells what came in since the process started.

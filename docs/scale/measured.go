@@ -10,11 +10,11 @@ var measured = costs{
 	proberCheck: 4.2e3,
 	message:     37,
 	journal:     17,
-	ingest:      [2]float64{1.0e6, 0.68e6},
+	ingest:      [2]float64{1.4e6, 1.1e6},
 	storeBase:   55e6,
 	timeline:    180,
 	tailResult:  62,
 	slot:        [2]float64{0.87, 1.26},
 	phases:      [2]float64{0.48, 1.45},
-	sustained:   [2]float64{0.64, 0.52},
+	sustained:   [2]float64{0.66, 0.52},
 }

@@ -113,7 +113,7 @@ func (d *decoder) maintenance(err error, path string) {
 	}
 	hint := ""
 	if errors.Is(err, sli.ErrPast) {
-		hint = "remove it here; corrections of the past are not supported yet"
+		hint = "remove it here; for the past there is 'gaikei corrections add'"
 	}
 	s := d.where(path)
 	if word, _, _ := strings.Cut(err.Error(), " "); d.has(join(path, word)) {

@@ -32,6 +32,7 @@ type reader interface {
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
 	Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error)
 	Rejected(ctx context.Context, q sli.Query) ([]sli.Rejected, error)
+	Corrections(ctx context.Context, q sli.Query) ([]sli.Correction, error)
 	Close() error
 }
 
@@ -196,6 +197,10 @@ func (r *serverReader) Rejected(ctx context.Context, q sli.Query) ([]sli.Rejecte
 	return getItems[sli.Rejected](ctx, r, "api/v1/rejected", q)
 }
 
+func (r *serverReader) Corrections(ctx context.Context, q sli.Query) ([]sli.Correction, error) {
+	return getItems[sli.Correction](ctx, r, "api/v1/corrections", q)
+}
+
 func (r *serverReader) Close() error {
 	r.client.CloseIdleConnections()
 	return nil
@@ -314,6 +319,8 @@ func (r *serverReader) problemOf(status int, body io.Reader) error {
 // refusedHint says what could be shown, or that what was shown is not enough.
 func (r *serverReader) refusedHint(status int) string {
 	switch {
+	case status == http.StatusForbidden && r.show == "":
+		return "show a token with scope write, or use --data DIR on its own machine"
 	case status == http.StatusForbidden:
 		return "what was shown is valid and does not suffice for this"
 	case r.show == "":

@@ -43,11 +43,20 @@ func writeSLITable(w io.Writer, reports []sli.Report) error {
 	for _, r := range reports {
 		undecided := r.Slots.Inconclusive + r.Slots.Missed + r.Slots.NoData
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\t%s\t%s\n",
-			r.Check, regionText(r), sli.FormatRatio(r.Availability.Ratio), sli.FormatRatio(r.Coverage),
+			r.Check, regionText(r), availabilityText(r), sli.FormatRatio(r.Coverage),
 			r.Slots.Good, r.Slots.Bad, undecided, r.Slots.Excluded,
 			sli.FormatSeconds(r.Latency.Quantiles["0.5"]), sli.FormatSeconds(r.Latency.Quantiles["0.95"]), sli.FormatSeconds(r.Latency.Quantiles["0.99"]), fastText(r))
 	}
 	return tw.Flush()
+}
+
+// availabilityText also tells what was observed where corrections had a say.
+func availabilityText(r sli.Report) string {
+	text := sli.FormatRatio(r.Availability.Ratio)
+	if o := r.Observed; o != nil {
+		text += " (observed " + sli.FormatRatio(o.Availability.Ratio) + ")"
+	}
+	return text
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") }
@@ -99,6 +108,7 @@ var sliColumns = []string{
 	"due_seconds", "verdict_seconds", "good_seconds", "bad_seconds", "undecided_seconds", "excluded_seconds",
 	"availability", "availability_low", "availability_high", "if_undecided_bad", "if_undecided_good", "coverage",
 	"latency_under_seconds", "latency_ratio", "latency_count", "p50_seconds", "p90_seconds", "p95_seconds", "p99_seconds",
+	"excluded_by_correction", "corrected_good", "corrected_bad", "availability_observed",
 }
 
 func writeSLICSV(w io.Writer, reports []sli.Report) error {
@@ -132,7 +142,14 @@ func sliRow(r sli.Report) []string {
 	for _, q := range quantileKeys {
 		row = append(row, number((*float64)(r.Latency.Quantiles[q])))
 	}
-	return row
+	for _, n := range []int64{r.Excluded.Correction, r.Corrected.Good, r.Corrected.Bad} {
+		row = append(row, strconv.FormatInt(n, 10))
+	}
+	observed := r.Availability.Ratio
+	if r.Observed != nil {
+		observed = r.Observed.Availability.Ratio
+	}
+	return append(row, number(observed))
 }
 
 // number writes a figure so that it reads back to the same; an undefined one is empty.

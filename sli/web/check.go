@@ -236,7 +236,7 @@ func figuresOf(r *sli.Report) figures {
 
 func bound(x *float64, r *sli.Report) figure {
 	if x == nil {
-		return undefined(whyNone(r.Slots))
+		return undefined(whyNone(r))
 	}
 	return figure{Text: formatRatio(*x), Why: "95 % interval (" + r.Availability.Method + "), were slots independent of each other", Defined: true}
 }

@@ -23,13 +23,25 @@ func undefined(why string) figure { return figure{Text: dash, Why: why} }
 func availability(r *sli.Report) figure {
 	a := r.Availability
 	if a.Ratio == nil {
-		return undefined(whyNone(r.Slots))
+		return undefined(whyNone(r) + asObserved(r))
 	}
 	why := fmt.Sprintf("%d good, %d bad", r.Slots.Good, r.Slots.Bad)
 	if a.IfUndecidedBad != nil && a.IfUndecidedGood != nil && *a.IfUndecidedBad != *a.IfUndecidedGood {
 		why += fmt.Sprintf("; %s to %s, had all undecided time been bad or good", formatRatio(*a.IfUndecidedBad), formatRatio(*a.IfUndecidedGood))
 	}
-	return figure{Text: formatRatio(*a.Ratio), Why: why, Defined: true}
+	return figure{Text: formatRatio(*a.Ratio), Why: why + asObserved(r), Defined: true}
+}
+
+// asObserved tells what the availability would be without corrections, if there are any.
+func asObserved(r *sli.Report) string {
+	switch o := r.Observed; {
+	case o == nil:
+		return ""
+	case o.Availability.Ratio == nil:
+		return "; undefined as observed, before corrections"
+	default:
+		return fmt.Sprintf("; %s as observed, before corrections", formatRatio(*o.Availability.Ratio))
+	}
 }
 
 // coverage of a report: how much of the due time produced a verdict.
@@ -61,7 +73,7 @@ func quantile(r *sli.Report, q string) figure {
 	case r.Outcomes.ExpectedUnreachable+r.Outcomes.Unexpected > 0:
 		return undefined("expected unreachable: no latency")
 	}
-	return undefined(whyNone(r.Slots))
+	return undefined(whyNone(r))
 }
 
 // fast is the share of slots under the latency threshold.
@@ -81,12 +93,15 @@ func fast(r *sli.Report) figure {
 }
 
 // whyNone says why nothing can be said about a target.
-func whyNone(s sli.SlotCounts) string {
+func whyNone(r *sli.Report) string {
+	s := r.Slots
 	switch {
 	case s.Scheduled == 0:
 		return "no slot was due"
-	case s.Excluded == s.Scheduled:
+	case s.Excluded == s.Scheduled && r.Excluded.Correction == 0:
 		return "everything was excluded by maintenance"
+	case s.Excluded == s.Scheduled:
+		return "everything was excluded by maintenance or corrections"
 	}
 	why := "no verdict: " + undecided(s)
 	if s.Excluded > 0 {

@@ -2,10 +2,8 @@ package web
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"time"
 )
@@ -100,14 +98,9 @@ func (s *server) apiEnroll(r *http.Request) (any, error) {
 	if _, err := values(r); err != nil {
 		return nil, err
 	}
-	d := json.NewDecoder(io.LimitReader(r.Body, maxBody))
-	d.DisallowUnknownFields()
 	var e Enrollment
-	if err := d.Decode(&e); err != nil {
-		return nil, &problem{
-			Title: "Bad request", Status: http.StatusBadRequest, Detail: "the enrollment cannot be read: " + err.Error(),
-			Want: `{"key":"U…","region":"tokyo","prober":"p1"}`,
-		}
+	if err := readBody(r, &e, `{"key":"U…","region":"tokyo","prober":"p1"}`); err != nil {
+		return nil, err
 	}
 	if err := s.Roster.Enroll(r.Context(), e); err != nil {
 		return nil, refusal(err)

@@ -1,6 +1,6 @@
 // Package web shows what the timelines amount to: an API in JSON for programs, a page for people, and
 // metrics for Prometheus. It computes no figure of its own; every number comes from sli, by way of a Source.
-// It never writes, and leaves listening, time limits and TLS to who serves it.
+// It leaves listening, time limits and TLS to who serves it.
 //
 // # Who may ask
 //
@@ -26,6 +26,13 @@
 //	GET /api/v1/evidence  check (required), region, limit (1 to 50, default 10); newest first
 //	GET /healthz /readyz  plain text; 200, or 503 with the reason
 //	GET /metrics          see Collector
+//
+// Where corrections are kept, also
+//
+//	GET  /api/v1/corrections            check, region (repeatable), and a window (default: all time); oldest first
+//	POST /api/v1/corrections            make one; an sli.Correction, whose labels choose further checks; needs scope write
+//	POST /api/v1/corrections/preview    a window; what one would change, {"items":[{"now":…,"then":…}]}; changes nothing
+//	POST /api/v1/corrections/ID/revoke  end one; {"author":…,"reason":…}; needs scope write
 //
 // Where probers of other processes connect, also
 //
@@ -107,6 +114,8 @@ type Options struct {
 	Gatherer prometheus.Gatherer // further metrics; nil: none
 	Gate     *Gate               // who may ask; nil: everybody may read
 	Roster   Roster              // the probers elsewhere; nil: there are none
+	// Corrector keeps corrections; nil: nothing can be corrected.
+	Corrector Corrector
 }
 
 // NewHandler serves the API, the page and the metrics. It is safe for concurrent use and starts no
@@ -115,6 +124,7 @@ func NewHandler(o Options) http.Handler {
 	s := newServer(o)
 	routes := s.routes()
 	maps.Copy(routes, s.rosterRoutes())
+	maps.Copy(routes, s.correctionRoutes())
 	return s.serving(routes)
 }
 

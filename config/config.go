@@ -27,7 +27,6 @@ type File struct {
 	Retention time.Duration `yaml:"retention" default:"400d"`
 
 	warnings []Warning
-	notices  []Notice
 }
 
 // A Region is a place where probers run, as it is configured. Regions keep the order of the file.
@@ -106,7 +105,7 @@ func (d *decoder) parse(data []byte, o Options) (*File, error) {
 	if err := d.err(); err != nil {
 		return nil, err
 	}
-	s.warnings, s.notices = d.lint(&s.File), d.notices(&s.File)
+	s.warnings = d.lint(&s.File)
 	return &s.File, nil
 }
 

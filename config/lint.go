@@ -18,27 +18,8 @@ type Warning Fault
 // String returns the warning in one line, place first.
 func (w Warning) String() string { return Fault(w).Error() }
 
-// A Notice is a part of the configuration that is validated and has no effect yet.
-type Notice Fault
-
-// String returns the notice in one line, place first.
-func (n Notice) String() string { return Fault(n).Error() }
-
 // Lint returns what is allowed and seldom meant, in the order of the file.
 func (f *File) Lint() []Warning { return slices.Clone(f.warnings) }
-
-// Notices returns what is validated and has no effect yet, in the order of the file.
-func (f *File) Notices() []Notice { return slices.Clone(f.notices) }
-
-// notices tells what has no effect yet.
-func (d *decoder) notices(f *File) []Notice {
-	var ns []Notice
-	for i, s := range f.SLOs {
-		at := d.where(fmt.Sprintf("slos[%d]", i))
-		ns = append(ns, Notice{File: d.file, Line: at.line, Column: at.column, Path: at.path, Message: s.Name + " is validated and not evaluated yet"})
-	}
-	return ns
-}
 
 // A linter collects warnings about a valid file.
 type linter struct {

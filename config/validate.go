@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -130,6 +131,7 @@ func (d *decoder) objectives(f *File) {
 		d.unique(names, s.Name, path+".name")
 		d.named(s.Checks, known, path)
 		d.references(s.Regions, catalogueOf("region", f.RegionNames()), path+".regions")
+		d.weights(s, f, path)
 		var ps []probe.Problem
 		for _, p := range s.Validate() {
 			ps = append(ps, probe.Problem(p))
@@ -137,6 +139,26 @@ func (d *decoder) objectives(f *File) {
 		d.problems(path, ps)
 		d.combination(s, f, path)
 		d.threshold(s, f, path)
+	}
+}
+
+// weights validates that weights are of regions and checks that count for an objective.
+func (d *decoder) weights(s *sli.SLO, f *File, path string) {
+	var regions []string
+	for _, r := range f.Regions {
+		if len(s.Regions) == 0 || slices.Contains(s.Regions, r.Name) {
+			regions = append(regions, r.Name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Weights)) {
+		if !slices.Contains(regions, name) {
+			d.tell(d.where(join(path+".weights", name)), "found "+found(name)+", wanted a region that counts for this objective", meant(name, regions))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.CheckWeights)) {
+		if !slices.Contains(s.Checks, name) && !slices.Contains(s.Checks, "all") {
+			d.tell(d.where(join(path+".check_weights", name)), "found "+found(name)+", wanted a check of this objective", meant(name, s.Checks))
+		}
 	}
 }
 

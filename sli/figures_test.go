@@ -241,24 +241,6 @@ func TestAddInAnyOrder(t *testing.T) {
 	})
 }
 
-// VerdictOf and Tally must not part: metrics count by the one, reports by the other.
-func TestVerdictOfAgreesWithTally(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		slots, spans := genSlots().Draw(t, "slots"), genCorrected().Draw(t, "spans")
-		counts := map[sli.Verdict]int64{}
-		for _, s := range slots {
-			counts[sli.VerdictOf(s, spans)]++
-		}
-		c := tallyOf(slots, spans).Slots()
-		want := map[sli.Verdict]int64{sli.Good: c.Good, sli.Bad: c.Bad, sli.None: c.Inconclusive + c.Missed + c.NoData, sli.Excluded: c.Excluded}
-		for v, n := range want {
-			if counts[v] != n {
-				t.Fatalf("%v: want %d, got %d", v, n, counts[v])
-			}
-		}
-	})
-}
-
 func TestProberReport(t *testing.T) {
 	up := sli.Slot{At: 1000, Cell: 30_000, Outcome: sli.Up, Latency: -100}
 	blind := sli.Slot{At: 1000, Cell: 10_000, Outcome: sli.Inconclusive, Reason: "no_vouch"}

@@ -3,6 +3,7 @@ package sli
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"slices"
 	"strconv"
@@ -11,18 +12,23 @@ import (
 )
 
 // An SLO is a target for an indicator over a window, with an error budget and a policy that says when to decide
-// what. Its tags are its configuration. It is validated and not evaluated yet.
+// what. Its tags are its configuration.
 type SLO struct {
 	Name      string   `yaml:"name" required:"true"`
 	Checks    []string `yaml:"checks" required:"true"` // ids; "all" for every check
 	Indicator string   `yaml:"indicator" default:"availability"`
 	// Regions that count; empty means every region whose weight is not zero.
-	Regions   []string      `yaml:"regions"`
-	Combine   Combine       `yaml:"combine" default:"pooled"`
-	Objective Ratio         `yaml:"objective" required:"true"`
-	Window    time.Duration `yaml:"window"`   // rolling; or
-	Calendar  string        `yaml:"calendar"` // a calendar unit in Timezone
-	Timezone  string        `yaml:"timezone" default:"UTC"`
+	Regions []string `yaml:"regions"`
+	Combine Combine  `yaml:"combine" default:"pooled"`
+	// Group is how several checks make one indicator: "pooled", "worst", or "all" where every one must hold at an instant.
+	Group string `yaml:"group" default:"pooled"`
+	// Weights of regions and of checks in pools; a region's own, and 1 of a check, where there is none.
+	Weights      map[string]float64 `yaml:"weights"`
+	CheckWeights map[string]float64 `yaml:"check_weights"`
+	Objective    Ratio              `yaml:"objective" required:"true"`
+	Window       time.Duration      `yaml:"window"`   // rolling; or
+	Calendar     string             `yaml:"calendar"` // a calendar unit in Timezone
+	Timezone     string             `yaml:"timezone" default:"UTC"`
 	// Provisional marks a first draft that waits for its review.
 	Provisional bool   `yaml:"provisional" default:"false"`
 	Policy      []Step `yaml:"policy"`
@@ -61,9 +67,27 @@ type Problem struct {
 }
 
 // Indicators, calendar units and decisions that an SLO may name; decisions from the mildest to the gravest.
-func indicators() []string    { return []string{"availability", "latency"} }
+func indicators() []string {
+	return []string{IndicatorAvailability, IndicatorLatency, IndicatorProber}
+}
+
+func groups() []string        { return []string{GroupPooled, GroupWorst, GroupAll} }
 func calendarUnits() []string { return []string{"day", "week", "month", "quarter"} }
 func decisions() []string     { return []string{"watch", "investigate", "exhausted"} }
+
+// How several checks make one indicator.
+const (
+	GroupPooled = "pooled"
+	GroupWorst  = "worst" // the check with the lowest ratio stands for all
+	GroupAll    = "all"   // an instant is good in a region while every check is good there
+)
+
+func (s *SLO) group() string {
+	if s.Group == "" {
+		return GroupPooled
+	}
+	return s.Group
+}
 
 // Validate reports every contradiction that shows without knowing checks and regions.
 func (s *SLO) Validate() []Problem {
@@ -71,6 +95,10 @@ func (s *SLO) Validate() []Problem {
 	if !slices.Contains(indicators(), s.Indicator) {
 		ps = append(ps, Problem{"indicator", oneOf(s.Indicator, indicators()), ""})
 	}
+	if !slices.Contains(groups(), s.group()) {
+		ps = append(ps, Problem{"group", oneOf(s.Group, groups()), ""})
+	}
+	ps = append(ps, s.validateWeights()...)
 	if s.Objective <= 0 || s.Objective >= 1 {
 		hint := ""
 		if s.Objective == 1 {
@@ -80,6 +108,27 @@ func (s *SLO) Validate() []Problem {
 	}
 	ps = append(ps, s.validateWindow()...)
 	return append(ps, s.validatePolicy()...)
+}
+
+// maxWeight bounds weights, so that sums of them stay exact enough.
+const maxWeight = 1e6
+
+func (s *SLO) validateWeights() []Problem {
+	var ps []Problem
+	for field, weights := range map[string]map[string]float64{"weights": s.Weights, "check_weights": s.CheckWeights} {
+		for _, name := range slices.Sorted(maps.Keys(weights)) {
+			if w := weights[name]; !(w > 0 && w <= maxWeight) {
+				ps = append(ps, Problem{field + "." + name, fmt.Sprintf("found %v, wanted more than 0 and at most %v", w, maxWeight), "leave out of regions or checks what is not to count"})
+			}
+		}
+	}
+	if len(s.Weights) > 0 && s.Combine.Rule != "pooled" {
+		ps = append(ps, Problem{"weights", "found with another rule than combine: pooled, which alone weighs regions", ""})
+	}
+	if len(s.CheckWeights) > 0 && s.group() != GroupPooled {
+		ps = append(ps, Problem{"check_weights", "found with another rule than group: pooled, which alone weighs checks", ""})
+	}
+	return ps
 }
 
 func (s *SLO) validateWindow() []Problem {
@@ -148,6 +197,18 @@ func (c *Combine) UnmarshalText(text []byte) error {
 		return nil
 	}
 	return fmt.Errorf("found %q, wanted pooled, worst or {quorum: …}", text)
+}
+
+// String is the rule for people: pooled, worst, or quorum and how many.
+func (c Combine) String() string {
+	if c.Quorum == nil {
+		return c.Rule
+	}
+	text, err := c.Quorum.MarshalText()
+	if err != nil {
+		return "quorum"
+	}
+	return "quorum " + string(text)
 }
 
 // MarshalText writes the scalar form; it is empty for a quorum, which has none.

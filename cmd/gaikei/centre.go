@@ -115,9 +115,6 @@ func (c *centre) start(ctx context.Context, g *errgroup.Group, file *config.File
 	if err := pastMaintenance(&config.File{}, file, time.Now()); err != nil {
 		c.log.Warn("it counts only as far as it was in force when it began", "maintenance", err)
 	}
-	for _, n := range file.Notices() {
-		c.log.Info(n.String())
-	}
 	if c.opts.ready != nil {
 		c.opts.ready()
 	}

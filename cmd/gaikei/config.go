@@ -38,9 +38,6 @@ func newConfigCheck(std streams) *cobra.Command {
 			for _, w := range file.Lint() {
 				fmt.Fprintln(std.out, w)
 			}
-			for _, n := range file.Notices() {
-				fmt.Fprintln(std.out, n)
-			}
 			fmt.Fprintf(std.out, "%s is valid: %s, %s.\n", o.config, count(len(file.Checks), "check"), count(len(file.Regions), "region"))
 			return checkFailed(o.checkAccess(std))
 		},

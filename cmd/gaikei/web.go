@@ -63,16 +63,18 @@ func (c *centre) web(at *openings) func(context.Context) error {
 	return func(ctx context.Context) error {
 		gate := web.NewGate(web.GateOptions{Credentials: c.door.credentials, Logger: c.log})
 		page := web.NewHandler(web.Options{
-			Source:    c.store,
-			Catalog:   c.catalog,
-			Config:    c.shown,
-			Faults:    c.faults,
-			Ready:     c.ready,
-			Version:   version(),
-			Now:       time.Now,
-			Gatherer:  c.gatherer(gate),
-			Gate:      gate,
-			Roster:    c.webRoster(),
+			Source:   c.store,
+			Catalog:  c.catalog,
+			Config:   c.shown,
+			Faults:   c.faults,
+			Ready:    c.ready,
+			Version:  version(),
+			Now:      time.Now,
+			Gatherer: c.gatherer(gate),
+			Gate:     gate,
+			Roster:   c.webRoster(),
+			SLOs:     c.slos,
+
 			Corrector: corrector{c.store},
 		})
 		g, ctx := errgroup.WithContext(ctx)

@@ -17,6 +17,7 @@
 //
 //	GET /api/v1/sli       check, region (both repeatable); window, or from and to (default: window=1h)
 //	GET /api/v1/probers   region (repeatable); window, or from and to
+//	GET /api/v1/slos      slo (repeatable): how the SLOs of the configuration in force stand, and what to decide
 //	GET /api/v1/phases    as /api/v1/sli, in whole hours around the window
 //	GET /api/v1/changes   as /api/v1/sli; what the configuration changed, oldest first
 //	GET /api/v1/checks    the checks of the configuration in force
@@ -114,6 +115,8 @@ type Options struct {
 	Gatherer prometheus.Gatherer // further metrics; nil: none
 	Gate     *Gate               // who may ask; nil: everybody may read
 	Roster   Roster              // the probers elsewhere; nil: there are none
+	// SLOs reports on the SLOs of the configuration in force, all at one as_of; nil: there are none.
+	SLOs func(ctx context.Context, now time.Time) ([]sli.SLOReport, error)
 	// Corrector keeps corrections; nil: nothing can be corrected.
 	Corrector Corrector
 }
@@ -170,6 +173,9 @@ func newServer(o Options) *server {
 	if o.Catalog == nil {
 		o.Catalog = func() []Check { return nil }
 	}
+	if o.SLOs == nil {
+		o.SLOs = func(context.Context, time.Time) ([]sli.SLOReport, error) { return nil, nil }
+	}
 	if o.Config == nil {
 		o.Config = func() string { return "" }
 	}
@@ -204,6 +210,7 @@ func (s *server) routes() map[string]route {
 		"/api/v1/config":   reads(answer(s.apiConfig)),
 		"/api/v1/checks":   reads(answer(s.apiChecks)),
 		"/api/v1/probers":  reads(answer(s.apiProbers)),
+		"/api/v1/slos":     reads(answer(s.apiSLOs)),
 		"/api/v1/evidence": reads(answer(s.apiEvidence)),
 		"/api/v1/rejected": reads(answer(s.apiRejected)),
 		"/healthz":         {ScopeNone, readOnly(s.healthz)},

@@ -1,0 +1,262 @@
+package timeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// SLOs reports on SLOs, in their order, at one as_of. Their checks must be ids. The zero time means now.
+func (s *Store) SLOs(ctx context.Context, list []sli.SLO, now time.Time) ([]sli.SLOReport, error) {
+	if now.IsZero() {
+		now = s.o.Now()
+	}
+	asOf := sli.AsOf(now, s.budget(now))
+	reports := make([]sli.SLOReport, len(list))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i := range list {
+		g.Go(func() (err error) {
+			reports[i], err = s.slo(ctx, &list[i], asOf)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, fmt.Errorf("report on SLOs: %w", err)
+	}
+	return reports, nil
+}
+
+func (s *Store) slo(ctx context.Context, o *sli.SLO, asOf time.Time) (sli.SLOReport, error) {
+	w, err := o.WindowAt(asOf)
+	if err != nil {
+		return sli.SLOReport{}, err
+	}
+	m := s.members(o, &w)
+	if m.corrections, err = s.corrections(ctx, w.Cuts[0], w.To); err != nil {
+		return sli.SLOReport{}, err
+	}
+	b, err := m.blend(ctx)
+	if err != nil {
+		return sli.SLOReport{}, fmt.Errorf("SLO %s: %w", o.Name, err)
+	}
+	var observed *sli.Blend
+	if m.corrected {
+		m.corrections = nil
+		if observed, err = m.blend(ctx); err != nil {
+			return sli.SLOReport{}, fmt.Errorf("SLO %s: %w", o.Name, err)
+		}
+	}
+	r := sli.NewSLOReport(o, w, b, observed)
+	r.Checks, r.Regions = o.Checks, m.regions
+	return r, nil
+}
+
+// members are the timelines that an SLO is about, and how to make a blend of them.
+type members struct {
+	s           *Store
+	slo         *sli.SLO
+	w           *sli.SLOWindow
+	views       []view // by check and region
+	regions     []string
+	weights     map[string]float64
+	corrections []sli.Correction
+	corrected   bool // one of them has a say
+}
+
+func (s *Store) members(o *sli.SLO, w *sli.SLOWindow) *members {
+	m := &members{s: s, slo: o, w: w, weights: map[string]float64{}}
+	stored := s.weightsNow()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, t := range s.chosen(sli.Query{Checks: o.Checks, Regions: o.Regions}, sli.Window{From: w.Cuts[0], To: w.To}) {
+		weight, known := stored[t.Region]
+		switch given, ok := o.Weights[t.Region]; {
+		case ok:
+			weight = given
+		case !known, weight == 0 && slices.Contains(o.Regions, t.Region): // named: it is to count
+			weight = 1
+		}
+		if weight == 0 {
+			continue
+		}
+		m.weights[t.Region] = weight
+		m.views = append(m.views, s.view(t, w.Cuts[0]-longestCell(t.due()), w.To))
+		if !slices.Contains(m.regions, t.Region) {
+			m.regions = append(m.regions, t.Region)
+		}
+	}
+	slices.Sort(m.regions)
+	return m
+}
+
+// longestCell is how far before an instant the slot can be whose cell it is in.
+func longestCell(due []sli.Segment) int64 {
+	longest := int64(0)
+	for _, seg := range due {
+		longest = max(longest, seg.Interval)
+	}
+	return longest
+}
+
+func (m *members) measure(v *view) sli.Measure {
+	e, _ := atEnd(v.epochs, m.w.To)
+	return sli.Measure{Indicator: m.slo.Indicator, Of: subject(v.Series, e).Of}
+}
+
+// blend makes the amounts of every part and says how they make one.
+func (m *members) blend(ctx context.Context) (*sli.Blend, error) {
+	switch {
+	case m.slo.Group == sli.GroupAll:
+		return m.together(ctx)
+	case m.slo.Combine.Quorum != nil:
+		return m.quorums(ctx)
+	}
+	lines := make([]sli.Blend, len(m.views))
+	for i := range m.views {
+		line, err := m.line(ctx, &m.views[i])
+		if err != nil {
+			return nil, err
+		}
+		lines[i] = *line
+	}
+	if m.slo.Group == sli.GroupWorst {
+		checks := m.by(lines, func(v *view) string { return v.Check }, func(v *view) (string, float64) { return v.Region, m.weights[v.Region] })
+		for i := range checks {
+			checks[i].Worst = m.worst()
+		}
+		return &sli.Blend{Worst: true, Parts: checks}, nil
+	}
+	regions := m.by(lines, func(v *view) string { return v.Region }, func(v *view) (string, float64) { return v.Check, m.checkWeight(v.Check) })
+	for i := range regions {
+		regions[i].Weight = m.weights[regions[i].Name]
+	}
+	return &sli.Blend{Worst: m.worst(), Parts: regions}, nil
+}
+
+func (m *members) worst() bool { return m.slo.Combine.Rule == "worst" }
+
+func (m *members) checkWeight(check string) float64 {
+	if w, ok := m.slo.CheckWeights[check]; ok {
+		return w
+	}
+	return 1
+}
+
+// by sorts lines, one for each view, into named parts of which each is a pool.
+func (m *members) by(lines []sli.Blend, part func(*view) string, within func(*view) (string, float64)) []sli.Blend {
+	parts := []sli.Blend{}
+	for i := range lines {
+		name := part(&m.views[i])
+		k := slices.IndexFunc(parts, func(b sli.Blend) bool { return b.Name == name })
+		if k < 0 {
+			k = len(parts)
+			parts = append(parts, sli.Blend{Name: name, Weight: 1, Parts: []sli.Blend{}})
+		}
+		lines[i].Name, lines[i].Weight = within(&m.views[i])
+		parts[k].Parts = append(parts[k].Parts, lines[i])
+	}
+	return parts
+}
+
+// line counts the slots of a timeline between the cuts.
+func (m *members) line(ctx context.Context, v *view) (*sli.Blend, error) {
+	spans, err := m.spans(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	b := &sli.Blend{Line: make([]sli.Amount, len(m.w.Cuts)-1)}
+	for i := range b.Line {
+		t, err := m.s.tally(ctx, *v, sli.Window{From: m.w.Cuts[i], To: m.w.Cuts[i+1]}, spans)
+		if err != nil {
+			return nil, err
+		}
+		b.Line[i] = t.Amount(m.measure(v))
+	}
+	_, still := sli.CountDue(v.due, m.w.To, m.w.End)
+	b.Still = float64(still)
+	return b, nil
+}
+
+func (m *members) spans(ctx context.Context, v *view) ([]sli.Span, error) {
+	from := m.w.Cuts[0] - longestCell(v.due)
+	spans, err := m.s.maintenanceSpans(ctx, v.Check, from, m.w.To)
+	corrected := sli.CorrectionSpans(m.corrections, v.Series, from, m.w.To)
+	m.corrected = m.corrected || len(corrected) > 0
+	return append(spans, corrected...), err
+}
+
+// track reads how a timeline fared from the slot on whose cell the first cut is in.
+func (m *members) track(ctx context.Context, v *view) (sli.Track, error) {
+	spans, err := m.spans(ctx, v)
+	if err != nil {
+		return nil, err
+	}
+	slots := m.s.slots(ctx, *v, m.w.Cuts[0]-longestCell(v.due), m.w.To, &err)
+	t := sli.NewTrack(slots, spans, m.measure(v))
+	return t, err
+}
+
+// tracks reads all timelines, by what key says of each.
+func (m *members) tracks(ctx context.Context, key func(*view) string) (names []string, tracks map[string][]sli.Track, err error) {
+	tracks = map[string][]sli.Track{}
+	for i := range m.views {
+		t, err := m.track(ctx, &m.views[i])
+		if err != nil {
+			return nil, nil, err
+		}
+		k := key(&m.views[i])
+		if tracks[k] == nil {
+			names = append(names, k)
+		}
+		tracks[k] = append(tracks[k], t)
+	}
+	return names, tracks, nil
+}
+
+// along is the line of a track.
+func (m *members) along(name string, weight float64, t sli.Track) sli.Blend {
+	b := sli.Blend{Name: name, Weight: weight, Still: float64(m.w.End - m.w.To)}
+	for i := range len(m.w.Cuts) - 1 {
+		b.Line = append(b.Line, t.Amount(m.w.Cuts[i], m.w.Cuts[i+1]))
+	}
+	return b
+}
+
+// quorums makes one track of each check over its regions.
+func (m *members) quorums(ctx context.Context) (*sli.Blend, error) {
+	checks, tracks, err := m.tracks(ctx, func(v *view) string { return v.Check })
+	if err != nil {
+		return nil, err
+	}
+	b := &sli.Blend{Worst: m.slo.Group == sli.GroupWorst, Parts: []sli.Blend{}}
+	for _, check := range checks {
+		b.Parts = append(b.Parts, m.along(check, m.checkWeight(check), m.slo.Combine.Quorum.Combined(tracks[check])))
+	}
+	return b, nil
+}
+
+// together makes one track of each region, which is good while all checks are.
+func (m *members) together(ctx context.Context) (*sli.Blend, error) {
+	regions, tracks, err := m.tracks(ctx, func(v *view) string { return v.Region })
+	if err != nil {
+		return nil, err
+	}
+	all := sli.Quorum{All: true}
+	b := &sli.Blend{Worst: m.worst(), Parts: []sli.Blend{}}
+	var votes []sli.Track
+	for _, region := range regions {
+		t := all.Combined(tracks[region])
+		votes = append(votes, t)
+		b.Parts = append(b.Parts, m.along(region, m.weights[region], t))
+	}
+	if q := m.slo.Combine.Quorum; q != nil {
+		b.Parts = []sli.Blend{m.along("", 1, q.Combined(votes))}
+	}
+	return b, nil
+}

@@ -216,7 +216,7 @@ func TestDecisions(t *testing.T) {
 		},
 		{
 			"spent", sli.Amount{Good: 9998, Bad: 2}, sli.Amount{Good: 9980, Bad: 20}, nil, "exhausted",
-			"Availability is 99.80%, worse than 99.98% in the window before, not above the objective of 99.9%: the budget is spent 2 times. The policy says: exhausted.",
+			"Availability is 99.80%, worse than 99.98% in the window before, not above the objective of 99.9%: the budget is spent 2 times. Nothing is left, so the policy says: exhausted.",
 			"The window before came to 99.98%, with 80.00% of the budget left: ok.",
 		},
 		{
@@ -230,7 +230,7 @@ func TestDecisions(t *testing.T) {
 		},
 		{
 			"either way", sli.Amount{}, sli.Amount{Good: 4000, Bad: 1000, None: 5000}, nil, "exhausted",
-			"Availability is 80.00%, not above the objective of 99.9%: the budget is spent 200 times. The policy says: exhausted.", "Nothing is known of the window before.",
+			"Availability is 80.00%, not above the objective of 99.9%: the budget is spent 200 times. Nothing is left, so the policy says: exhausted.", "Nothing is known of the window before.",
 		},
 		{"nothing", sli.Amount{}, sli.Amount{None: 100, Excluded: 50}, nil, "undecided", "Nothing came to a verdict in this window, so nothing can be said.", "Nothing is known of the window before."},
 	} {

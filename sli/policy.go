@@ -2,7 +2,6 @@ package sli
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 )
 
@@ -101,8 +100,8 @@ func (s *SLO) says(r *SLOReport, step *Step) string {
 		b.WriteString(" Worse, but inside the objective: no action.")
 	case step == nil:
 		b.WriteString(" No action.")
-	case step.Decide == "exhausted":
-		b.WriteString(" The policy says: exhausted.")
+	case step.BudgetBelow == 0:
+		fmt.Fprintf(&b, " Nothing is left, so the policy says: %s.", step.Decide)
 	default:
 		fmt.Fprintf(&b, " Less than %s is left, so the policy says: %s.", step.BudgetBelow, step.Decide)
 	}
@@ -136,8 +135,6 @@ func (s *SLO) changed(r *SLOReport) string {
 	return fmt.Sprintf("The window before came to %s, with %s of the budget left: %s.", FormatRatio(r.Before), FormatRatio(r.Budget.LeftBefore), before)
 }
 
-// Graver reports whether one decision is graver than another. Undecided is between ok and watch: somebody ought to see why.
-func Graver(a, b string) bool {
-	order := append([]string{DecideOK, DecideUndecided}, decisions()...)
-	return slices.Index(order, a) > slices.Index(order, b)
-}
+// Decisions are all that there are, from the mildest to the gravest; undecided is between ok and watch: somebody ought to see
+// why.
+func Decisions() []string { return append([]string{DecideOK, DecideUndecided}, decisions()...) }

@@ -103,6 +103,7 @@ The demo runs. Open http://%[1]s and look at:
 Ask from another terminal while it runs (figures settle after about 20 seconds):
 
   %[4]s sli%[5]s --window 5m
+  %[4]s slo%[5]s
   %[4]s probers list%[5]s --window 5m
   %[4]s sli --data %[3]s --window 5m -o json
 

@@ -65,6 +65,7 @@ func TestReferenceNamesEveryMetric(t *testing.T) {
 	config := "regions: {here: {}}\n" + twoControls(t) + `
 checks:
   - {name: closed, interval: 1s, timeout: 500ms, tcp: {address: "127.0.0.4:1"}, expect: unreachable}
+slos: [{name: s, checks: all, objective: 99%, window: 1h}]
 `
 	p := start(t, writeFile(t, t.TempDir(), "gaikei.yaml", config), t.TempDir(), "env", pingVariable+"=http://127.0.0.1:1/")
 	var text string

@@ -155,8 +155,11 @@ func burnText(x sli.SLOReport) string {
 }
 
 func exhaustionText(seconds *float64) string {
-	if seconds == nil {
+	switch {
+	case seconds == nil:
 		return sli.Undefined
+	case *seconds == 0:
+		return "spent"
 	}
 	return config.FormatDuration(time.Duration(*seconds * float64(time.Second)).Truncate(time.Minute))
 }

@@ -70,7 +70,7 @@ type members struct {
 }
 
 func (s *Store) members(o *sli.SLO, w *sli.SLOWindow) *members {
-	m := &members{s: s, slo: o, w: w, weights: map[string]float64{}}
+	m := &members{s: s, slo: o, w: w, regions: []string{}, weights: map[string]float64{}}
 	stored := s.weightsNow()
 	s.mu.RLock()
 	defer s.mu.RUnlock()

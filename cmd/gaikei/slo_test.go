@@ -1,0 +1,87 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// TestSLO has an outage spend a budget, and a correction give it back: command line, API and gauges say the same, and the policy
+// what to do.
+func TestSLO(t *testing.T) {
+	t.Parallel()
+	var broken atomic.Bool
+	broken.Store(true)
+	target := listenOn(t, "127.0.0.1", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if broken.Load() {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	dir := t.TempDir()
+	data := dir + "/data"
+	p := start(t, writeFile(t, dir, "gaikei.yaml", "regions: {here: {weight: 1}}\ndefaults: {interval: 500ms, timeout: 200ms}\n"+twoControls(t)+
+		fmt.Sprintf(`checks:
+  - {name: shop, http: {url: "http://%s/"}}
+slos:
+  - {name: strict, checks: all, objective: 99%%, window: 1h}
+  - {name: loose, checks: [shop], objective: 1%%, calendar: day, policy: [{budget_below: 100%%, decide: watch}]}
+`, target)), data)
+	slo := func(code int, words ...string) []sli.SLOReport {
+		t.Helper()
+		got, out, errs := gaikei(t, append([]string{"slo", "--data", data, "-o", "json"}, words...)...)
+		var list []sli.SLOReport
+		if err := json.Unmarshal([]byte(out), &list); err != nil || got != code {
+			t.Fatalf("slo %s: exit code %d, want %d: %v\n%s%s", strings.Join(words, " "), got, code, err, out, errs)
+		}
+		return list
+	}
+	// The outage is settled, and some seconds without one.
+	outage := time.Now().Add(-time.Minute).UTC()
+	p.until("has settled some failures", func() bool { r := slo(exitFine, "strict"); return r[0].SLI != nil && *r[0].Budget.SpentSlots >= 4 })
+	broken.Store(false)
+	p.until("has settled some successes", func() bool { return *slo(exitFine, "strict")[0].SLI > 0 })
+	all := slo(exitNegative, "--exit-code")
+	strict, loose := all[0], all[1]
+	if strict.Decision.Decision != "exhausted" || !strings.Contains(strict.Decision.Sentence, "not above the objective of 99%") || !strict.Burn[0].Alert {
+		t.Errorf("strict: got %+v, burn %+v, want an exhausted budget and an alert", strict.Decision, strict.Burn[0])
+	}
+	if loose.Decision.Decision != "watch" || loose.Calendar == nil || !loose.End.After(loose.To) || slo(exitFine, "--exit-code", "loose")[0].Name != "loose" {
+		t.Errorf("loose: got %+v until %v, want to watch, until the day is over", loose.Decision, loose.End)
+	}
+	if _, out, _ := gaikei(t, "slo", "--data", data); !strings.Contains(out, "strict: Availability is ") || !strings.Contains(out, "(page)") {
+		t.Errorf("table: got\n%s\nwant a sentence for each, and that it burns", out)
+	}
+	code, _, errs := gaikei(t, "slo", "--data", data, "strikt")
+	if code != exitUsage || !strings.Contains(errs, `did you mean "strict"?`) {
+		t.Errorf("of another name: exit code %d, %s", code, errs)
+	}
+
+	code, out, errs := gaikei(t, "corrections", "add", "--data", data, "--check", "shop", "--from", outage.Format(time.RFC3339), "--to", "now",
+		"--effect", "good", "--category", "test", "--reason", "it was this test")
+	if code != exitFine {
+		t.Fatalf("correct: exit code %d: %s%s", code, out, errs)
+	}
+	r := slo(exitFine, "--exit-code", "strict")[0]
+	if r.Decision.Decision != "ok" || *r.SLI != 1 || r.Observed == nil || *r.Observed >= 0.99 {
+		t.Errorf("corrected: got SLI %v, observed %v, %s, want all good, and below the objective as observed", *r.SLI, r.Observed, r.Decision.Decision)
+	}
+	// One number: the gauge is worked out every few seconds.
+	gauge := regexp.MustCompile(`(?m)^gaikei_slo_budget_remaining_ratio\{slo="strict"\} (\S+)$`)
+	p.until("shows the budget in a gauge", func() bool {
+		_, text := p.get("/metrics")
+		m := gauge.FindStringSubmatch(text)
+		if m == nil {
+			return false
+		}
+		left, err := strconv.ParseFloat(m[1], 64)
+		return err == nil && left == 1
+	})
+}

@@ -15,7 +15,7 @@ type Incident struct {
 	Check         string     `json:"check"` // id
 	Kind          string     `json:"kind"`  // "bad", or "undecided": all regions were blind
 	From          time.Time  `json:"from"`
-	To            *time.Time `json:"to"` // null: it goes on at as_of
+	To            *time.Time `json:"to"` // null: it goes on at the end of the window
 	AsOf          time.Time  `json:"as_of"`
 	// The longest interval of its regions, before From and before To: that much earlier either can have been.
 	UncertaintySeconds float64          `json:"uncertainty_seconds"`
@@ -66,8 +66,9 @@ func Incidents(check string, watches []Watch, q Quorum, w Window) []Incident {
 	var tracks, blind []Track
 	cell := int64(0)
 	for _, x := range watches {
-		tracks = append(tracks, x.Track)
-		blind = append(blind, x.Track.blind())
+		known := x.Track.until(w.To)
+		tracks = append(tracks, known)
+		blind = append(blind, known.blind())
 		cell = max(cell, x.Cell)
 	}
 	all := Quorum{All: true}
@@ -86,6 +87,19 @@ func Incidents(check string, watches []Watch, q Quorum, w Window) []Incident {
 		}
 	}
 	return incidents
+}
+
+// until is the track before an instant: the cell of a slot may reach beyond what is known.
+func (t Track) until(to int64) Track {
+	n := len(t)
+	for n > 0 && t[n-1].From >= to {
+		n--
+	}
+	out := slices.Clone(t[:n])
+	if n > 0 {
+		out[n-1].To = min(out[n-1].To, to)
+	}
+	return out
 }
 
 // blind is a track that is good while nothing was known.
@@ -139,7 +153,7 @@ func (o outbreak) incident(check string, cell int64, w Window) Incident {
 		UncertaintySeconds: seconds(cell), BadSeconds: seconds(o.ms), Outbreaks: o.n,
 		Regions: []IncidentRegion{}, Reasons: map[string]int64{}, BudgetSpent: map[string]float64{},
 	}
-	if o.to < w.AsOf {
+	if o.to < w.To {
 		to := utc(o.to)
 		x.To = &to
 	}

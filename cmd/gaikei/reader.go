@@ -33,6 +33,8 @@ type reader interface {
 	Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error)
 	Rejected(ctx context.Context, q sli.Query) ([]sli.Rejected, error)
 	Corrections(ctx context.Context, q sli.Query) ([]sli.Correction, error)
+	Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error)
+	Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error)
 	Close() error
 }
 
@@ -144,7 +146,7 @@ func openFolder(ctx context.Context, dir string, std streams) (reader, error) {
 		return nil, unreachable(err, "is "+dir+" the folder that 'gaikei run --data' was given?")
 	}
 	noteQueued(ctx, dir, std.err)
-	return store, nil
+	return folderReader{store}, nil
 }
 
 // query makes the question out of the flags.
@@ -208,11 +210,7 @@ func (r *serverReader) Close() error {
 
 // getItems asks for a list.
 func getItems[T any](ctx context.Context, r *serverReader, path string, q sli.Query) ([]T, error) {
-	var list struct {
-		Items []T `json:"items"`
-	}
-	err := r.get(ctx, r.base+path+"?"+parameters(q).Encode(), &list)
-	return list.Items, err
+	return getList[T](ctx, r, path, parameters(q))
 }
 
 // parameters writes a query as the API takes it.

@@ -17,13 +17,31 @@ import (
 	"github.com/gaikei/gaikei/sli"
 )
 
-// slos reports on the SLOs of the configuration in force.
-func (c *centre) slos(ctx context.Context, now time.Time) ([]sli.SLOReport, error) {
-	st := c.state.Load()
+// An analyst asks the store about what the configuration in force says.
+type analyst struct{ c *centre }
+
+// slos are those of the configuration in force; none while there is none.
+func (a analyst) slos() []sli.SLO {
+	st := a.c.state.Load()
 	if st == nil {
-		return nil, nil
+		return nil
 	}
-	return c.store.SLOs(ctx, resolvedSLOs(st.file), now)
+	return resolvedSLOs(st.file)
+}
+
+// SLOs reports on the SLOs of the configuration in force.
+func (a analyst) SLOs(ctx context.Context, now time.Time) ([]sli.SLOReport, error) {
+	return a.c.store.SLOs(ctx, a.slos(), now)
+}
+
+// Incidents derives incidents, and what share of the budgets they are.
+func (a analyst) Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error) {
+	return a.c.store.Incidents(ctx, q, quorum, a.slos())
+}
+
+// Uptimes gives windowed user-uptimes.
+func (a analyst) Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error) {
+	return a.c.store.Uptimes(ctx, q, lengths)
 }
 
 // resolvedSLOs are those of a file, with the ids of all checks in place of "all".

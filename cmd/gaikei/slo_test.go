@@ -64,6 +64,18 @@ slos:
 		t.Errorf("of another name: exit code %d, %s", code, errs)
 	}
 
+	incidents := func() []sli.Incident {
+		t.Helper()
+		code, out, errs := gaikei(t, "incidents", "--data", data, "--check", "shop", "--quorum", "all", "-o", "json")
+		var list []sli.Incident
+		if err := json.Unmarshal([]byte(out), &list); err != nil || code != exitFine {
+			t.Fatalf("incidents: exit code %d, %v: %s", code, err, errs)
+		}
+		return list
+	}
+	if xs := incidents(); len(xs) != 1 || xs[0].Kind != sli.IncidentBad || xs[0].To == nil || xs[0].Reasons["status"] < 4 || xs[0].Regions[0].Region != "here" || xs[0].BudgetSpent["strict"] <= 0 {
+		t.Errorf("incidents: got %+v, want the outage, which spent some of the budget", xs)
+	}
 	code, out, errs := gaikei(t, "corrections", "add", "--data", data, "--check", "shop", "--from", outage.Format(time.RFC3339), "--to", "now",
 		"--effect", "good", "--category", "test", "--reason", "it was this test")
 	if code != exitFine {
@@ -72,6 +84,9 @@ slos:
 	r := slo(exitFine, "--exit-code", "strict")[0]
 	if r.Decision.Decision != "ok" || *r.SLI != 1 || r.Observed == nil || *r.Observed >= 0.99 {
 		t.Errorf("corrected: got SLI %v, observed %v, %s, want all good, and below the objective as observed", *r.SLI, r.Observed, r.Decision.Decision)
+	}
+	if xs := incidents(); len(xs) != 0 {
+		t.Errorf("incidents, corrected: got %+v, want none", xs)
 	}
 	// One number: the gauge is worked out every few seconds.
 	gauge := regexp.MustCompile(`(?m)^gaikei_slo_budget_remaining_ratio\{slo="strict"\} (\S+)$`)
@@ -84,4 +99,12 @@ slos:
 		left, err := strconv.ParseFloat(m[1], 64)
 		return err == nil && left == 1
 	})
+	p.stop()
+	if xs := incidents(); len(xs) != 0 {
+		t.Errorf("incidents from the files: got %+v, want none", xs)
+	}
+	code, out, errs = gaikei(t, "uptime", "--data", data, "--window", "2h", "--length", "1h")
+	if code != exitFine || !strings.Contains(out, "shop   1h") {
+		t.Errorf("uptime from the files: exit code %d\n%s%s", code, out, errs)
+	}
 }

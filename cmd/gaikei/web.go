@@ -73,7 +73,7 @@ func (c *centre) web(at *openings) func(context.Context) error {
 			Gatherer: c.gatherer(gate),
 			Gate:     gate,
 			Roster:   c.webRoster(),
-			SLOs:     c.slos,
+			Analyst:  analyst{c},
 
 			Corrector: corrector{c.store},
 		})

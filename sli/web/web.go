@@ -18,6 +18,8 @@
 //	GET /api/v1/sli       check, region (both repeatable); window, or from and to (default: window=1h)
 //	GET /api/v1/probers   region (repeatable); window, or from and to
 //	GET /api/v1/slos      slo (repeatable): how the SLOs of the configuration in force stand, and what to decide
+//	GET /api/v1/incidents as /api/v1/sli, and quorum: what was bad by it, and when all regions were blind
+//	GET /api/v1/uptime    as /api/v1/sli, and length (repeatable): the worst window of each length
 //	GET /api/v1/phases    as /api/v1/sli, in whole hours around the window
 //	GET /api/v1/changes   as /api/v1/sli; what the configuration changed, oldest first
 //	GET /api/v1/checks    the checks of the configuration in force
@@ -115,8 +117,8 @@ type Options struct {
 	Gatherer prometheus.Gatherer // further metrics; nil: none
 	Gate     *Gate               // who may ask; nil: everybody may read
 	Roster   Roster              // the probers elsewhere; nil: there are none
-	// SLOs reports on the SLOs of the configuration in force, all at one as_of; nil: there are none.
-	SLOs func(ctx context.Context, now time.Time) ([]sli.SLOReport, error)
+	// Analyst answers about SLOs, incidents and user-uptime; nil: nobody does.
+	Analyst Analyst
 	// Corrector keeps corrections; nil: nothing can be corrected.
 	Corrector Corrector
 }
@@ -128,6 +130,7 @@ func NewHandler(o Options) http.Handler {
 	routes := s.routes()
 	maps.Copy(routes, s.rosterRoutes())
 	maps.Copy(routes, s.correctionRoutes())
+	maps.Copy(routes, s.analystRoutes())
 	return s.serving(routes)
 }
 
@@ -173,9 +176,6 @@ func newServer(o Options) *server {
 	if o.Catalog == nil {
 		o.Catalog = func() []Check { return nil }
 	}
-	if o.SLOs == nil {
-		o.SLOs = func(context.Context, time.Time) ([]sli.SLOReport, error) { return nil, nil }
-	}
 	if o.Config == nil {
 		o.Config = func() string { return "" }
 	}
@@ -210,7 +210,6 @@ func (s *server) routes() map[string]route {
 		"/api/v1/config":   reads(answer(s.apiConfig)),
 		"/api/v1/checks":   reads(answer(s.apiChecks)),
 		"/api/v1/probers":  reads(answer(s.apiProbers)),
-		"/api/v1/slos":     reads(answer(s.apiSLOs)),
 		"/api/v1/evidence": reads(answer(s.apiEvidence)),
 		"/api/v1/rejected": reads(answer(s.apiRejected)),
 		"/healthz":         {ScopeNone, readOnly(s.healthz)},

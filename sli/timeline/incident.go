@@ -1,0 +1,186 @@
+package timeline
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// lookBack is how long before a window an incident can have begun to be told with its beginning.
+const lookBack = 24 * time.Hour
+
+// A tracked check is what its regions saw, each in its place.
+type tracked struct {
+	check   string
+	views   []view
+	spans   [][]sli.Span
+	watches []sli.Watch
+	weights []float64
+}
+
+// trackAll reads the tracks of every check that the query asks for, from an instant on, by check. Regions of weight 0 have none,
+// unless the query names them.
+func (s *Store) trackAll(ctx context.Context, q sli.Query, w sli.Window, from int64) ([]*tracked, error) {
+	corrections, err := s.corrections(ctx, from, w.To)
+	if err != nil {
+		return nil, err
+	}
+	all := s.trackedViews(q, w, from)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for _, c := range all {
+		g.Go(func() error { return s.track(ctx, c, corrections, from, w.To) })
+	}
+	return all, g.Wait()
+}
+
+func (s *Store) trackedViews(q sli.Query, w sli.Window, from int64) []*tracked {
+	stored := s.weightsNow()
+	var all []*tracked
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, t := range s.chosen(q, sli.Window{From: from, To: w.To}) {
+		weight, known := stored[t.Region]
+		if !known || weight == 0 && slices.Contains(q.Regions, t.Region) {
+			weight = 1
+		}
+		if weight == 0 {
+			continue
+		}
+		if n := len(all); n == 0 || all[n-1].check != t.Check {
+			all = append(all, &tracked{check: t.Check})
+		}
+		c := all[len(all)-1]
+		c.views = append(c.views, s.view(t, from-longestCell(t.due()), w.To))
+		c.watches = append(c.watches, sli.Watch{Region: t.Region, Cell: cellIn(t.due(), w)})
+		c.weights = append(c.weights, weight)
+	}
+	return all
+}
+
+// cellIn is the longest interval of the grids in force in a window.
+func cellIn(due []sli.Segment, w sli.Window) int64 {
+	longest := int64(0)
+	for _, seg := range due {
+		if seg.From < max(w.To, w.From+1) && seg.To > w.From {
+			longest = max(longest, seg.Interval)
+		}
+	}
+	return longest
+}
+
+// track reads the tracks of a check.
+func (s *Store) track(ctx context.Context, c *tracked, corrections []sli.Correction, from, to int64) error {
+	for i := range c.views {
+		v := c.views[i]
+		begin := from - longestCell(v.due)
+		spans, err := s.maintenanceSpans(ctx, c.check, begin, to)
+		if err != nil {
+			return err
+		}
+		spans = append(spans, sli.CorrectionSpans(corrections, v.Series, begin, to)...)
+		c.spans = append(c.spans, spans)
+		c.watches[i].Track = sli.NewTrack(s.slots(ctx, v, begin, to, &err), spans, sli.Measure{Indicator: sli.IndicatorAvailability})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Uptimes gives the windowed user-uptime of every check over its regions: of these lengths, or without any of a curve.
+func (s *Store) Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error) {
+	w, err := s.window(q)
+	if err != nil {
+		return nil, fmt.Errorf("report on uptime: %w", err)
+	}
+	all, err := s.trackAll(ctx, q, w, w.From)
+	if err != nil {
+		return nil, fmt.Errorf("report on uptime: %w", err)
+	}
+	reports := []sli.UptimeReport{}
+	for _, c := range all {
+		var tracks []sli.Track
+		cell := int64(0)
+		weights := map[string]float64{}
+		for i, x := range c.watches {
+			tracks, cell = append(tracks, x.Track), max(cell, x.Cell)
+			weights[x.Region] = c.weights[i]
+		}
+		r := sli.NewUptimeReport(w, c.check, sli.NewUptime(tracks, c.weights, w.From, w.To), time.Duration(cell)*time.Millisecond, lengths)
+		r.Weights = weights
+		reports = append(reports, r)
+	}
+	return reports, nil
+}
+
+// Incidents derives the incidents of every check, by check and time, and what share of the budgets of these SLOs they are. One
+// that began over a day before the window is told from then on. The zero quorum is the default.
+func (s *Store) Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum, slos []sli.SLO) ([]sli.Incident, error) {
+	w, err := s.window(q)
+	if err != nil {
+		return nil, fmt.Errorf("derive incidents: %w", err)
+	}
+	if quorum == (sli.Quorum{}) {
+		quorum = sli.DefaultQuorum()
+	}
+	from := max(w.From-lookBack.Milliseconds(), s.cutoff())
+	all, err := s.trackAll(ctx, q, w, from)
+	if err != nil {
+		return nil, fmt.Errorf("derive incidents: %w", err)
+	}
+	incidents := []sli.Incident{}
+	for _, c := range all {
+		for _, x := range sli.Incidents(c.check, c.watches, quorum, w) {
+			if err := s.detail(ctx, &x, c, w); err != nil {
+				return nil, fmt.Errorf("derive incidents: %w", err)
+			}
+			if err := spend(&x, slos, w); err != nil {
+				return nil, fmt.Errorf("derive incidents: %w", err)
+			}
+			incidents = append(incidents, x)
+		}
+	}
+	return incidents, nil
+}
+
+// detail shows an incident the slots whose cells are in it.
+func (s *Store) detail(ctx context.Context, x *sli.Incident, c *tracked, w sli.Window) (err error) {
+	from, to := x.From.UnixMilli(), w.To
+	if x.To != nil {
+		to = x.To.UnixMilli()
+	}
+	for i, v := range c.views {
+		err := s.walk(ctx, v, from-longestCell(v.due), to, func(slot sli.Slot) bool {
+			if slot.At+slot.Cell > from {
+				x.See(v.Region, slot, sli.VerdictOf(slot, c.spans[i]))
+			}
+			return true
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spend tells what share of the budgets of SLOs about the check's availability an incident is.
+func spend(x *sli.Incident, slos []sli.SLO, w sli.Window) error {
+	for i := range slos {
+		o := &slos[i]
+		if o.Indicator != sli.IndicatorAvailability || !slices.Contains(o.Checks, x.Check) || x.Kind != sli.IncidentBad {
+			continue
+		}
+		window, err := o.WindowAt(instantOf(w.AsOf))
+		if err != nil {
+			return err
+		}
+		x.Spend(o, window)
+	}
+	return nil
+}

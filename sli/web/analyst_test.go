@@ -1,0 +1,116 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// oracle is an Analyst that remembers what it was asked.
+type oracle struct {
+	slos    []sli.SLOReport
+	err     error
+	calls   int
+	quorum  sli.Quorum
+	query   sli.Query
+	lengths []time.Duration
+}
+
+func (o *oracle) SLOs(context.Context, time.Time) ([]sli.SLOReport, error) {
+	o.calls++
+	return o.slos, o.err
+}
+
+func (o *oracle) Incidents(_ context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error) {
+	o.query, o.quorum = q, quorum
+	return []sli.Incident{{Check: "shop"}}, nil
+}
+
+func (o *oracle) Uptimes(_ context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error) {
+	o.query, o.lengths = q, lengths
+	return nil, nil
+}
+
+// standing is an SLO's report with defined figures.
+func standing(name string) sli.SLOReport {
+	sliRatio, left, rate := 0.99, 0.5, 2.0
+	return sli.SLOReport{
+		Name: name, Objective: 0.98, AsOf: noon, SLI: &sliRatio, Budget: sli.Budget{Left: &left},
+		Burn: []sli.BurnRate{{LongSeconds: 3600, ShortSeconds: 300, Long: &rate}}, Decision: sli.Decision{Decision: "watch"},
+	}
+}
+
+func TestAnalystAPI(t *testing.T) {
+	m, catalog := scene()
+	o := &oracle{slos: []sli.SLOReport{standing("a"), standing("b")}}
+	h := NewHandler(Options{Source: m, Analyst: o, Catalog: func() []Check { return catalog }, Now: func() time.Time { return noon }})
+	for _, x := range []struct {
+		name, path string
+		status     int
+		says       string
+	}{
+		{"all SLOs", "slos", 200, `"slo":"b"`},
+		{"one", "slos?slo=a", 200, `"slo":"a"`},
+		{"an unknown one", "slos?slo=c", 400, `there is no slo`},
+		{"a typo", "slos?sol=a", 400, `"nearest":"slo"`},
+		{"incidents", "incidents?window=28d&check=shop&quorum=2", 200, `"check":"shop"`},
+		{"a bad quorum", "incidents?quorum=half", 400, "wanted a number of regions, a percentage of them, all or any"},
+		{"of an unknown check", "incidents?check=shopp", 400, `did you mean \"shop\"?`},
+		{"uptime", "uptime?length=5m&length=1h&window=7d", 200, `"items":[]`},
+		{"a bad length", "uptime?length=soon", 400, "want a length such as 90s"},
+		{"too many lengths", "uptime?" + strings.Repeat("length=5m&", 101) + "window=1h", 400, "given too often"},
+	} {
+		t.Run(x.name, func(t *testing.T) {
+			status, got := tryOn(t, h, "GET", "/api/v1/"+x.path, "")
+			if status != x.status || !strings.Contains(got, x.says) {
+				t.Errorf("got %d %s, want %d and %s", status, got, x.status, x.says)
+			}
+		})
+	}
+	if o.quorum != (sli.Quorum{Count: 2}) || len(o.lengths) != 2 || o.lengths[1] != time.Hour {
+		t.Errorf("asked for quorum %+v and lengths %v, want 2, 5m and 1h", o.quorum, o.lengths)
+	}
+}
+
+// Gauges are worked out at most every ten seconds, keep their values through a fault, and are NaN where nothing is defined.
+func TestSLOCollector(t *testing.T) {
+	o := &oracle{slos: []sli.SLOReport{standing("a"), {Name: "new", Objective: 0.9, AsOf: noon, Burn: []sli.BurnRate{{LongSeconds: 3600, ShortSeconds: 300}}, Decision: sli.Decision{Decision: "undecided"}}}}
+	c := NewSLOCollector(o.SLOs)
+	now := noon
+	c.now = func() time.Time { return now }
+	figures := func() string {
+		got := scrape(t, c)
+		var parts []string
+		for _, name := range []string{
+			`budget_remaining_ratio{slo="a"}`, `budget_remaining_ratio{slo="new"}`, `burn_rate{slo="a",window="1h"}`, `burn_rate{slo="a",window="5m"}`,
+			`decision{decision="watch",slo="a"}`, `decision{decision="ok",slo="a"}`, `read_failures_total{}`,
+		} {
+			v, ok := got["gaikei_slo_"+name]
+			if !ok {
+				parts = append(parts, "-")
+				continue
+			}
+			parts = append(parts, fmt.Sprint(v))
+		}
+		return strings.Join(parts, " ")
+	}
+	want := func(what, want string) {
+		t.Helper()
+		if got := figures(); got != want {
+			t.Errorf("%s: got %s, want %s", what, got, want)
+		}
+	}
+	want("at first", "0.5 NaN 2 NaN 1 0 0")
+	want("at once again", "0.5 NaN 2 NaN 1 0 0")
+	if o.calls != 1 {
+		t.Errorf("worked out %d times within ten seconds, want once", o.calls)
+	}
+	o.err, now = context.DeadlineExceeded, now.Add(time.Minute)
+	want("after a fault", "0.5 NaN 2 NaN 1 0 1")
+	o.err, o.slos, now = nil, o.slos[:1], now.Add(time.Minute)
+	want("one is gone", "0.5 - 2 NaN 1 0 1")
+}

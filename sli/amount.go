@@ -28,6 +28,9 @@ func (a Amount) plus(b Amount, w float64) Amount {
 	}
 }
 
+// Plus adds another amount.
+func (a Amount) Plus(b Amount) Amount { return a.plus(b, 1) }
+
 // Valid is the time that counts as good or bad.
 func (a Amount) Valid() float64 { return a.Good + a.Bad }
 
@@ -166,4 +169,26 @@ func (b *Blend) share(i, k int) float64 {
 		sum += b.Parts[p].Weight * b.Parts[p].share(i, k)
 	}
 	return sum
+}
+
+// Clock is the amount between all cuts in time of the clock: divided by the weights of what had anything due.
+func (b *Blend) Clock() Amount {
+	n := b.cuts()
+	a, _ := b.Between(0, n)
+	share := b.share(0, n)
+	if share == 0 {
+		return Amount{}
+	}
+	return Amount{}.plus(a, 1/share)
+}
+
+// cuts is how many amounts every line has.
+func (b *Blend) cuts() int {
+	for b.Parts != nil {
+		if len(b.Parts) == 0 {
+			return 0
+		}
+		b = &b.Parts[0]
+	}
+	return len(b.Line)
 }

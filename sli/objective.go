@@ -89,6 +89,10 @@ func (s *SLO) group() string {
 	return s.Group
 }
 
+// Additive reports whether the amounts of windows side by side add up to that of both. The worst of several is no sum: another one
+// may be the worst of both.
+func (s *SLO) Additive() bool { return s.Combine.Rule != "worst" && s.group() != GroupWorst }
+
 // Validate reports every contradiction that shows without knowing checks and regions.
 func (s *SLO) Validate() []Problem {
 	var ps []Problem

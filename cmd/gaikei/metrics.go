@@ -20,7 +20,7 @@ func (c *centre) gatherer(gate *web.Gate) prometheus.Gatherer {
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		web.NewCollector(c.store),
-		web.NewSLOCollector(analyst{c}.SLOs),
+		web.NewSLOCollector(analyst{c}),
 		gate,
 	)
 	if c.deadman != nil {

@@ -54,6 +54,7 @@ func testSLOs(t *testing.T, p place) {
 			if d := cmp.Diff(o.want, rs[0].SLI, cmpopts.EquateApprox(1e-12, 0)); d != "" || o.want == nil {
 				t.Errorf("SLI (-want +got):\n%s", d)
 			}
+			testAmountsAddUp(t, s, o.slo, rs[0])
 			foldAll(t, s)
 			again, err := s.SLOs(t.Context(), []sli.SLO{o.slo}, noon)
 			if d := cmp.Diff(rs, again); d != "" || err != nil {
@@ -62,6 +63,33 @@ func testSLOs(t *testing.T, p place) {
 		})
 	}
 	testSLOAgreesWithReports(t, s, asOf)
+}
+
+// testAmountsAddUp counts an SLO's window piece by piece, as its counter does.
+func testAmountsAddUp(t *testing.T, s *Store, o sli.SLO, r sli.SLOReport) {
+	t.Helper()
+	if !o.Additive() {
+		return
+	}
+	var sum sli.Amount
+	for from := r.From; from.Before(r.To); {
+		to := from.Add(7*time.Minute + 3*time.Second)
+		if to.After(r.To) {
+			to = r.To
+		}
+		as, err := s.SLOAmounts(t.Context(), []sli.SLO{o}, from, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum, from = sum.Plus(as[0]), to
+	}
+	if d := cmp.Diff(r.SLI, sum.Ratio(), cmpopts.EquateApprox(1e-12, 0)); d != "" {
+		t.Errorf("SLI of the pieces (-report +pieces):\n%s", d)
+	}
+	clock := (sum.Good + sum.Bad + sum.None + sum.Excluded) / 1000
+	if clock < 3500 || clock > 3700 {
+		t.Errorf("an hour is %v s by the clock", clock)
+	}
 }
 
 func quorum(q sli.Quorum) sli.Combine { return sli.Combine{Rule: "quorum", Quorum: &q} }

@@ -12,8 +12,7 @@ import (
 
 // An Analyst answers what needs more than counts. All methods are safe for concurrent use.
 type Analyst interface {
-	// SLOs reports on the SLOs of the configuration in force, all at one as_of.
-	SLOs(ctx context.Context, now time.Time) ([]sli.SLOReport, error)
+	SLOSource
 	// Incidents derives the incidents in the window by a quorum; the zero one is the default.
 	Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error)
 	// Uptimes gives the windowed user-uptime of each check, of these lengths, or without any of a curve.

@@ -28,6 +28,15 @@ func (r folderReader) Incidents(ctx context.Context, q sli.Query, quorum sli.Quo
 }
 
 func (r *serverReader) Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error) {
+	return getByQuorum[sli.Incident](ctx, r, "api/v1/incidents", q, quorum)
+}
+
+func (r *serverReader) Certainties(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Certainty, error) {
+	return getByQuorum[sli.Certainty](ctx, r, "api/v1/certainty", q, quorum)
+}
+
+// getByQuorum asks for a list that a quorum decides; the zero one is left to the server.
+func getByQuorum[T any](ctx context.Context, r *serverReader, path string, q sli.Query, quorum sli.Quorum) ([]T, error) {
 	v := parameters(q)
 	if quorum != (sli.Quorum{}) {
 		text, err := quorum.MarshalText()
@@ -36,7 +45,7 @@ func (r *serverReader) Incidents(ctx context.Context, q sli.Query, quorum sli.Qu
 		}
 		v.Set("quorum", string(text))
 	}
-	return getList[sli.Incident](ctx, r, "api/v1/incidents", v)
+	return getList[T](ctx, r, path, v)
 }
 
 func (r *serverReader) Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error) {
@@ -56,9 +65,29 @@ func getList[T any](ctx context.Context, r *serverReader, path string, v url.Val
 	return list.Items, err
 }
 
+// quorumOptions are those of a question that a quorum decides.
+type quorumOptions struct {
+	whereOptions
+	text string
+}
+
+func (o *quorumOptions) flags(cmd *cobra.Command) {
+	o.whereOptions.flags(cmd)
+	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
+	cmd.Flags().StringVar(&o.text, "quorum", "", "`how many` regions must see an instant good: a number, a percentage, all or any (default 50%)")
+}
+
+func (o *quorumOptions) quorum() (q sli.Quorum, err error) {
+	if o.text != "" {
+		if err := q.UnmarshalText([]byte(o.text)); err != nil {
+			return q, usage("for example --quorum 2, 50%, all or any", "--quorum: %w", err)
+		}
+	}
+	return q, nil
+}
+
 func newIncidents(std streams) *cobra.Command {
-	var o whereOptions
-	var text string
+	var o quorumOptions
 	cmd := &cobra.Command{
 		Use:   "incidents",
 		Short: "When checks were bad, by how many regions, and why",
@@ -68,21 +97,17 @@ func newIncidents(std streams) *cobra.Command {
 		Example: "  gaikei incidents --window 28d\n  gaikei incidents --check shop --quorum 2 -o json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var quorum sli.Quorum
-			if text != "" {
-				if err := quorum.UnmarshalText([]byte(text)); err != nil {
-					return usage("for example --quorum 2, 50%, all or any", "--quorum: %w", err)
-				}
+			quorum, err := o.quorum()
+			if err != nil {
+				return err
 			}
 			ask := func(r reader, ctx context.Context, q sli.Query) ([]sli.Incident, error) {
 				return r.Incidents(ctx, q, quorum)
 			}
-			return answer[sli.Incident]{ask: ask, text: writeIncidentsTable, csv: writeIncidentsCSV}.print(cmd.Context(), &o, std)
+			return answer[sli.Incident]{ask: ask, text: writeIncidentsTable, csv: writeIncidentsCSV}.print(cmd.Context(), &o.whereOptions, std)
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
-	cmd.Flags().StringVar(&text, "quorum", "", "`how many` regions must see an instant good: a number, a percentage, all or any (default 50%)")
 	return cmd
 }
 

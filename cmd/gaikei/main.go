@@ -93,7 +93,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetErr(std.err)
 	root.SetVersionTemplate("gaikei {{.Version}}\n")
 	root.AddCommand(
-		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newRejected(std), newSLO(std), newIncidents(std), newUptime(std), newCorrections(std), newProbers(std), newToken(std),
+		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newRejected(std), newSLO(std), newIncidents(std), newUptime(std), newCertainty(std), newCorrections(std), newProbers(std), newToken(std),
 		newBackup(std), newRestore(std), newImport(std),
 	)
 	return root

@@ -34,6 +34,7 @@ type reader interface {
 	Rejected(ctx context.Context, q sli.Query) ([]sli.Rejected, error)
 	Corrections(ctx context.Context, q sli.Query) ([]sli.Correction, error)
 	Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error)
+	Certainties(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Certainty, error)
 	Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error)
 	Close() error
 }

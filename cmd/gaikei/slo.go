@@ -50,6 +50,11 @@ func (a analyst) Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) 
 	return a.c.store.Incidents(ctx, q, quorum, a.slos())
 }
 
+// Certainties tells how sure availabilities are.
+func (a analyst) Certainties(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Certainty, error) {
+	return a.c.store.Certainties(ctx, q, quorum)
+}
+
 // Uptimes gives windowed user-uptimes.
 func (a analyst) Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error) {
 	return a.c.store.Uptimes(ctx, q, lengths)

@@ -103,6 +103,10 @@ slos:
 	if xs := incidents(); len(xs) != 0 {
 		t.Errorf("incidents from the files: got %+v, want none", xs)
 	}
+	code, out, errs = gaikei(t, "certainty", "--data", data, "--window", "2h", "--quorum", "all")
+	if code != exitFine || !strings.Contains(out, "too few to say") || !strings.Contains(out, "1s") {
+		t.Errorf("certainty from the files: exit code %d\n%s%s", code, out, errs)
+	}
 	code, out, errs = gaikei(t, "uptime", "--data", data, "--window", "2h", "--length", "1h")
 	if code != exitFine || !strings.Contains(out, "shop   1h") {
 		t.Errorf("uptime from the files: exit code %d\n%s%s", code, out, errs)

@@ -119,6 +119,35 @@ func (s *Store) Uptimes(ctx context.Context, q sli.Query, lengths []time.Duratio
 	return reports, nil
 }
 
+// Certainties tells how sure the availability of every check is over its regions, of an outage by a quorum. The zero quorum is the
+// default.
+func (s *Store) Certainties(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Certainty, error) {
+	w, err := s.window(q)
+	if err != nil {
+		return nil, fmt.Errorf("report on certainty: %w", err)
+	}
+	all, err := s.trackAll(ctx, q, w, w.From)
+	if err != nil {
+		return nil, fmt.Errorf("report on certainty: %w", err)
+	}
+	if quorum == (sli.Quorum{}) {
+		quorum = sli.DefaultQuorum()
+	}
+	certainties := []sli.Certainty{}
+	for _, c := range all {
+		parts := make([]sli.Part, len(c.views))
+		for i, v := range c.views {
+			t, err := s.tally(ctx, v, w, c.spans[i])
+			if err != nil {
+				return nil, fmt.Errorf("report on certainty: %w", err)
+			}
+			parts[i] = sli.Part{Region: v.Region, Weight: c.weights[i], Tally: &t}
+		}
+		certainties = append(certainties, sli.NewCertainty(w, c.check, parts, c.watches, quorum))
+	}
+	return certainties, nil
+}
+
 // Incidents derives the incidents of every check, by check and time, and what share of the budgets of these SLOs they are. One
 // that began over a day before the window is told from then on. The zero quorum is the default.
 func (s *Store) Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum, slos []sli.SLO) ([]sli.Incident, error) {

@@ -15,6 +15,8 @@ type Analyst interface {
 	SLOSource
 	// Incidents derives the incidents in the window by a quorum; the zero one is the default.
 	Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error)
+	// Certainties tells how sure availabilities are; the zero quorum is the default.
+	Certainties(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Certainty, error)
 	// Uptimes gives the windowed user-uptime of each check, of these lengths, or without any of a curve.
 	Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error)
 }
@@ -44,14 +46,23 @@ func (s *server) apiSLOs(r *http.Request) (any, error) {
 }
 
 func (s *server) apiIncidents(r *http.Request) (any, error) {
-	ask := func(ctx context.Context, q sli.Query) ([]sli.Incident, error) {
+	return byQuorum(s, r, s.Analyst.Incidents)
+}
+
+func (s *server) apiCertainty(r *http.Request) (any, error) {
+	return byQuorum(s, r, s.Analyst.Certainties)
+}
+
+// byQuorum asks a question about a window that a quorum decides.
+func byQuorum[T any](s *server, r *http.Request, question func(context.Context, sli.Query, sli.Quorum) ([]T, error)) (any, error) {
+	ask := func(ctx context.Context, q sli.Query) ([]T, error) {
 		var quorum sli.Quorum
 		if text := r.URL.Query().Get("quorum"); text != "" {
 			if err := quorum.UnmarshalText([]byte(text)); err != nil {
 				return nil, badParameter("quorum", text, err.Error())
 			}
 		}
-		return s.Analyst.Incidents(ctx, q, quorum)
+		return question(ctx, q, quorum)
 	}
 	return figuresFor(s, r, ask, parameter{"check", true}, parameter{"region", true}, parameter{name: "quorum"})
 }
@@ -87,5 +98,6 @@ func (s *server) analystRoutes() map[string]route {
 		"/api/v1/slos":      reads(answer(s.apiSLOs)),
 		"/api/v1/incidents": reads(answer(s.apiIncidents)),
 		"/api/v1/uptime":    reads(answer(s.apiUptime)),
+		"/api/v1/certainty": reads(answer(s.apiCertainty)),
 	}
 }

@@ -35,6 +35,11 @@ func (o *oracle) Incidents(_ context.Context, q sli.Query, quorum sli.Quorum) ([
 	return []sli.Incident{{Check: "shop"}}, nil
 }
 
+func (o *oracle) Certainties(_ context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Certainty, error) {
+	o.query, o.quorum = q, quorum
+	return []sli.Certainty{{Check: "shop"}}, nil
+}
+
 func (o *oracle) Uptimes(_ context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error) {
 	o.query, o.lengths = q, lengths
 	return nil, nil
@@ -63,6 +68,7 @@ func TestAnalystAPI(t *testing.T) {
 		{"an unknown one", "slos?slo=c", 400, `there is no slo`},
 		{"a typo", "slos?sol=a", 400, `"nearest":"slo"`},
 		{"incidents", "incidents?window=28d&check=shop&quorum=2", 200, `"check":"shop"`},
+		{"certainty", "certainty?window=28d&check=shop&quorum=2", 200, `"check":"shop"`},
 		{"a bad quorum", "incidents?quorum=half", 400, "wanted a number of regions, a percentage of them, all or any"},
 		{"of an unknown check", "incidents?check=shopp", 400, `did you mean \"shop\"?`},
 		{"uptime", "uptime?length=5m&length=1h&window=7d", 200, `"items":[]`},

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -125,6 +126,7 @@ func (l *linter) objective(s *sli.SLO, path string) {
 	if s.Provisional {
 		l.warn(l.here(path+".provisional", path), s.Name+": the objective is provisional", "review it with what was observed, then remove provisional")
 	}
+	l.showable(s, path)
 	if s.Window == 0 || s.Indicator != "availability" {
 		return
 	}
@@ -144,6 +146,35 @@ func (l *linter) objective(s *sli.SLO, path string) {
 	if worst != nil {
 		l.burn(s, worst, path, pages)
 	}
+}
+
+// showable looks whether the window has enough slots to show the objective, if none of them fails.
+func (l *linter) showable(s *sli.SLO, path string) {
+	w, err := s.WindowAt(time.Unix(0, 0))
+	if err != nil || s.Objective <= 0 || s.Objective >= 1 {
+		return
+	}
+	slots := func(interval time.Duration) int64 {
+		n := int64(0)
+		for _, c := range l.f.Checks {
+			if !slices.Contains(s.Checks, c.ID) && !slices.Contains(s.Checks, "all") {
+				continue
+			}
+			each := int64(w.Length / min(c.Interval, interval))
+			if s.Combine.Rule == "pooled" {
+				each *= int64(len(counted(s, l.f)))
+			}
+			n += each
+		}
+		return n
+	}
+	need, have := sli.SlotsToShow(s.Objective), slots(math.MaxInt64)
+	if have == 0 || have >= need {
+		return
+	}
+	interval := slower(func(d time.Duration) bool { return slots(d) >= need })
+	l.warn(l.here(path+".objective", path), fmt.Sprintf("%s: a %s objective cannot be shown: its window has %d slots, and it takes %d without a failure to be 95%% sure of it",
+		s.Name, s.Objective, have, need), remedy(maxRegions+1, interval))
 }
 
 // page and calm are the burn rates from which on an objective pages at all, and below which nobody is woken. The

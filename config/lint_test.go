@@ -114,3 +114,26 @@ func TestLintObjective(t *testing.T) {
 		}
 	}
 }
+
+// TestLintShowable: an objective that even a flawless window could not show is told, with what would.
+func TestLintShowable(t *testing.T) {
+	for _, row := range []struct {
+		regions, interval, objective, more string
+		want                               string // part of the warning; empty: none
+	}{
+		{"{a: {}}", "2m", "99.99%", "window: 28d", "a 99.99% objective cannot be shown: its window has 20160 slots, and it takes 29956 without a failure to be 95% sure of it (use 1m)"},
+		{"{a: {}}", "1m", "99.99%", "window: 28d", ""},
+		{"{a: {}, b: {}}", "2m", "99.99%", "window: 28d", ""},
+		{"{a: {}, b: {}}", "2m", "99.99%", "window: 28d, combine: {quorum: 1}", "has 20160 slots"},
+		{"{a: {}}", "1m", "99.9%", "calendar: day", "has 1440 slots, and it takes 2995"},
+		{"{a: {}}", "1m", "99.9%", "calendar: day", "(use 15s)"},
+		{"{a: {}}", "1m", "99.9999%", "window: 1h", "(lower the objective)"},
+	} {
+		text := fmt.Sprintf("regions: %s\ncontrols: {preset: root-dns}\nchecks: [{name: x, interval: %s, timeout: 1s, tcp: {address: \"192.0.2.1:80\"}}]\n"+
+			"slos: [{name: s, checks: all, objective: %s, %s}]\n", row.regions, row.interval, row.objective, row.more)
+		got := slices.DeleteFunc(lintOf(t, text), func(s string) bool { return !strings.Contains(s, "cannot be shown") })
+		if row.want == "" && len(got) > 0 || row.want != "" && (len(got) != 1 || !strings.Contains(got[0], row.want)) {
+			t.Errorf("%+v: got %q", row, got)
+		}
+	}
+}

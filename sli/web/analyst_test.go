@@ -142,3 +142,29 @@ func TestSLOSecondsAreBornAtZero(t *testing.T) {
 		}
 	}
 }
+
+// The front page tells what to decide, and does not work it out for every reader.
+func TestFrontPageTellsDecisions(t *testing.T) {
+	m, catalog := scene()
+	worse := standing("checkout")
+	left, spent, total := -0.5, 90.0, 60.0
+	worse.Budget = sli.Budget{Left: &left, SpentSeconds: &spent, TotalSeconds: &total}
+	worse.Decision = sli.Decision{Decision: "exhausted", Sentence: "Availability is <b>not</b> above the objective.", Changed: "It was ok."}
+	fresh := sli.SLOReport{Name: "fresh", Objective: 0.9, Indicator: "latency", Decision: sli.Decision{Decision: "undecided", Sentence: "Nothing came to a verdict."}}
+	o := &oracle{slos: []sli.SLOReport{worse, fresh}}
+	h := NewHandler(Options{Source: m, Analyst: o, Catalog: func() []Check { return catalog }, Now: func() time.Time { return m.now }})
+	for range 2 {
+		status, page := tryOn(t, h, "GET", "/", "")
+		for _, want := range []string{
+			"What to decide", `<li class="none"><span>checkout</span> <b>exhausted</b>`, "Availability is &lt;b&gt;not&lt;/b&gt; above the objective.",
+			"90 s of 60 s of full outage are spent", `<li class="part"><span>fresh</span> <b>undecided</b>`, "latency, objective 90%",
+		} {
+			if status != 200 || !strings.Contains(page, want) {
+				t.Fatalf("front page, status %d: want %q in\n%.2000s", status, want, page)
+			}
+		}
+	}
+	if o.calls != 1 {
+		t.Errorf("worked out %d times for two readers at once, want once", o.calls)
+	}
+}

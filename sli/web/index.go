@@ -21,6 +21,7 @@ type indexPage struct {
 	Probers []proberRow
 	Present []presenceRow
 	Outlook []string // what regions see together, a sentence each
+	SLOs    []sloRow
 	Counts  []stateCount
 	Blocks  []block
 	Hidden  int // checks that the filter leaves out
@@ -147,6 +148,9 @@ func (s *server) fillIndex(ctx context.Context, page *indexPage, q sli.Query, v 
 		return err
 	}
 	page.Outlook = sentences(outlook)
+	if page.SLOs, err = s.sloRows(ctx, q.Now); err != nil {
+		return err
+	}
 	page.fillBlocks(s.blocks(rows, pooled))
 	page.frame = s.frame(frameOptions{title: "Gaikei", now: q.Now, asOf: asOf, query: v, rows: len(rows)})
 	return nil

@@ -163,9 +163,10 @@ func (s *server) serving(routes map[string]route) http.Handler {
 	return guard(s.Gate.enter(mux, routes))
 }
 
-// A server holds what the handlers share. It is never changed.
+// A server holds what the handlers share. But for its board it is never changed.
 type server struct {
 	Options
+	board  board
 	pages  *pages
 	assets map[string]asset
 }

@@ -86,10 +86,12 @@ func newSLO(std streams) *cobra.Command {
 			"policy decides, with a sentence that says why. Burn is that of the longest pair of windows whose alert is due, else of\n" +
 			"the third, which is a day of thirty; at 1 the budget lasts exactly for the window.",
 		Example: "  gaikei slo\n  gaikei slo shop-availability -o json\n  gaikei slo --exit-code && deploy",
+		Args:    cobra.ArbitraryArgs,
 		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args, std) },
 	}
 	o.flags(cmd)
 	cmd.Flags().Lookup("output").Usage = "`format`: text, json or csv"
+	cmd.AddCommand(newSLODraft(std))
 	cmd.Flags().BoolVar(&o.exitCode, "exit-code", false, "end with 1 if a decision is exhausted")
 	return cmd
 }

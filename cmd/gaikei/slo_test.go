@@ -103,6 +103,16 @@ slos:
 	if xs := incidents(); len(xs) != 0 {
 		t.Errorf("incidents from the files: got %+v, want none", xs)
 	}
+	// What is drafted can be pasted.
+	code, out, errs = gaikei(t, "slo", "draft", "--data", data, "--window", "2h")
+	if code != exitFine || !strings.Contains(out, "name: shop-availability") {
+		t.Errorf("draft from the files: exit code %d\n%s%s", code, out, errs)
+	}
+	drafted := writeFile(t, t.TempDir(), "gaikei.yaml", "regions: {here: {weight: 1}}\n"+twoControls(t)+
+		"checks: [{name: shop, tcp: {address: \"192.0.2.1:80\"}, latency: {under: 1s}}]\n"+out)
+	if code, out, errs = gaikei(t, "config", "check", "-c", drafted); code != exitFine {
+		t.Errorf("a draft as configuration: exit code %d\n%s%s", code, out, errs)
+	}
 	code, out, errs = gaikei(t, "certainty", "--data", data, "--window", "2h", "--quorum", "all")
 	if code != exitFine || !strings.Contains(out, "too few to say") || !strings.Contains(out, "1s") {
 		t.Errorf("certainty from the files: exit code %d\n%s%s", code, out, errs)

@@ -297,3 +297,64 @@ func benchmarkIngest(b *testing.B, p place, promised float64) {
 	b.ReportMetric(rate/promised, "of-promise")
 	b.ReportMetric(float64(len(new(packer).pack(secondsOf(b, 0, 1)[0].Payload)))/1000, "journal-B/result")
 }
+
+// BenchmarkFiveRegions asks for figures of one check in five regions at 10 s over 28 days that end in mid-day: the report, with
+// quantiles, an SLO by quorum, and the curve of user-uptime.
+func BenchmarkFiveRegions(b *testing.B) {
+	now := time.UnixMilli((day20000+29)*dayMillis + 7*3_600_000)
+	s := openStore(b, b.TempDir(), &clock{now})
+	defer s.Close()
+	random := rand.New(rand.NewPCG(1, 2))
+	for r := range 5 {
+		region := fmt.Sprintf("region-%d", r)
+		for day := range int64(30) {
+			batch := fullBatch(random, (day20000+day)*dayMillis, int64(r)*2000)
+			if day > 0 {
+				batch.Epochs = nil
+			}
+			for len(batch.Results) > 0 {
+				part := probe.Batch{Epochs: batch.Epochs, Results: batch.Results[:min(2000, len(batch.Results))]}
+				batch.Epochs, batch.Results = nil, batch.Results[len(part.Results):]
+				m := in(region, message(b, "p", part))
+				m.Received = time.UnixMilli((day20000+day)*dayMillis + dayMillis - 1)
+				ingest(b, s, m)
+			}
+			foldAll(b, s)
+		}
+	}
+	q := sli.Query{Window: 28 * 24 * time.Hour}
+	quorum := sli.SLO{Name: "s", Checks: []string{"shop"}, Indicator: "availability", Objective: 0.99, Window: q.Window, Combine: sli.Combine{Rule: "quorum", Quorum: &sli.Quorum{Count: 3}}}
+	pooled := quorum
+	pooled.Combine = sli.Combine{Rule: "pooled"}
+	for name, ask := range map[string]func() error{
+		"report":    func() error { _, err := s.Reports(b.Context(), q); return err },
+		"pooled":    func() error { _, err := s.SLOs(b.Context(), []sli.SLO{pooled}, now); return err },
+		"quorum":    func() error { _, err := s.SLOs(b.Context(), []sli.SLO{quorum}, now); return err },
+		"uptime":    func() error { _, err := s.Uptimes(b.Context(), q, nil); return err },
+		"incidents": func() error { _, err := s.Incidents(b.Context(), q, sli.Quorum{}, nil); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if err := ask(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/1000, "ms/answer")
+		})
+	}
+}
+
+// fullBatch is a day of a check at 10 s, of which one slot in a thousand fails.
+func fullBatch(random *rand.Rand, from, offset int64) probe.Batch {
+	e := probe.Epoch{Check: "shop", From: from + offset, Grid: probe.Grid{Interval: 10_000, Offset: offset}, Budget: time.Second, Expected: true}
+	b := probe.Batch{Epochs: []probe.Epoch{e}}
+	for at := from + offset; at < from+dayMillis; at += 10_000 {
+		x := up("shop", time.UnixMilli(at))
+		if random.IntN(1000) == 0 {
+			x = down("shop", time.UnixMilli(at))
+		}
+		x.Latency += probe.LatencyIndex(random.IntN(10))
+		b.Results = append(b.Results, x)
+	}
+	return b
+}

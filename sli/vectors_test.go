@@ -79,7 +79,7 @@ type answer struct {
 }
 
 func TestVectors(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.json")
+	files, err := filepath.Glob("testdata/[0-9]*.json")
 	if err != nil || len(files) < 12 {
 		t.Fatalf("want at least 12 vectors, got %d (%v)", len(files), err)
 	}
@@ -172,28 +172,46 @@ func (i scriptedInterval) span(e sli.Effect) sli.Span {
 // play returns all due slots of a region from the day before the script to the day after, as known at now.
 func (v *vector) play(t *testing.T, r *scriptedRegion, now time.Time) []sli.Slot {
 	t.Helper()
+	day := r.Epochs[0].From.Truncate(24 * time.Hour)
+	return v.known(t, r, now, day.Add(-24*time.Hour).UnixMilli(), day.Add(48*time.Hour).UnixMilli())
+}
+
+// within returns the due slots of a region in [from, to), as known in the end.
+func (v *vector) within(t *testing.T, r *scriptedRegion, from, to int64) []sli.Slot {
+	t.Helper()
+	return v.known(t, r, time.UnixMilli(1<<52), from, to)
+}
+
+func (r *scriptedRegion) due() []sli.Segment {
 	var epochs []sli.Epoch
 	for _, e := range r.Epochs {
 		epochs = append(epochs, sli.Epoch{Prober: e.Prober, From: e.From.UnixMilli(), Interval: e.Interval, Offset: e.Offset})
 	}
-	day := r.Epochs[0].From.Truncate(24 * time.Hour)
+	return sli.Timetable(epochs)
+}
+
+// known returns the due slots of a region in [from, to), with what the script says of them and was received by now.
+func (v *vector) known(t *testing.T, r *scriptedRegion, now time.Time, from, to int64) []sli.Slot {
+	t.Helper()
 	var slots []sli.Slot
-	for at, cell := range sli.Due(sli.Timetable(epochs), day.Add(-24*time.Hour).UnixMilli(), day.Add(48*time.Hour).UnixMilli()) {
+	place := map[int64]int{}
+	for at, cell := range sli.Due(r.due(), min(from, r.Epochs[0].From.UnixMilli()), to) {
+		place[at] = len(slots)
 		slots = append(slots, sli.Slot{At: at, Cell: cell, Latency: sli.NoLatency})
 	}
 	for _, run := range r.Script {
-		if run.Received.After(now) {
+		if run.Received.After(now) || run.From.UnixMilli() >= to {
 			continue
 		}
-		first := slices.IndexFunc(slots, func(s sli.Slot) bool { return s.At == run.From.UnixMilli() })
-		if first < 0 {
+		first, ok := place[run.From.UnixMilli()]
+		if !ok {
 			t.Fatalf("no slot is due at %v", run.From)
 		}
-		for i := range run.Count {
-			v.see(&slots[first+i], &run)
+		for i := first; i < min(first+run.Count, len(slots)); i++ {
+			v.see(&slots[i], &run)
 		}
 	}
-	return slots
+	return slices.DeleteFunc(slots, func(s sli.Slot) bool { return s.At < from })
 }
 
 func (v *vector) see(s *sli.Slot, run *scriptedRun) {

@@ -150,7 +150,7 @@ func (l *linter) objective(s *sli.SLO, path string) {
 
 // showable looks whether the window has enough slots to show the objective, if none of them fails.
 func (l *linter) showable(s *sli.SLO, path string) {
-	w, err := s.WindowAt(time.Unix(0, 0))
+	w, err := s.WindowAt(time.Unix(0, 0), 0)
 	if err != nil || s.Objective <= 0 || s.Objective >= 1 {
 		return
 	}

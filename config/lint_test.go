@@ -137,3 +137,19 @@ func TestLintShowable(t *testing.T) {
 		}
 	}
 }
+
+// TestKeptLongEnough: an objective whose window is longer than slots are kept would be undecided for ever.
+func TestKeptLongEnough(t *testing.T) {
+	for slo, want := range map[string]string{
+		"window: 28d":       "slos[0].window: found 28d, and slots are kept for 7d (lengthen retention, or shorten the window)",
+		"window: 7d":        "",
+		"calendar: month":   "slos[0].calendar: found 31d1h",
+		"calendar: day":     "",
+		"calendar: quarter": "slos[0].calendar: found 92d1h",
+	} {
+		_, err := Parse("x", []byte(calmFile+"retention: 7d\nslos: [{name: s, checks: x, objective: 99%, "+slo+"}]\n"), Options{})
+		if want == "" && err != nil || want != "" && !strings.Contains(errText(err), want) {
+			t.Errorf("%s: got %v, want %q", slo, err, want)
+		}
+	}
+}

@@ -139,6 +139,18 @@ func (d *decoder) objectives(f *File) {
 		d.problems(path, ps)
 		d.combination(s, f, path)
 		d.threshold(s, f, path)
+		d.kept(s, f, path)
+	}
+}
+
+// kept validates that slots are kept as long as an objective looks back, and its calendar's unit before it.
+func (d *decoder) kept(s *sli.SLO, f *File, path string) {
+	key, length := "window", s.Window
+	if s.Calendar != "" {
+		key, length = "calendar", sli.LongestUnit(s.Calendar)
+	}
+	if d.sound(path) && d.sound("retention") && length > f.Retention {
+		d.tell(d.where(join(path, key)), "found "+FormatDuration(length)+", and slots are kept for "+FormatDuration(f.Retention), "lengthen retention, or shorten the window")
 	}
 }
 

@@ -90,25 +90,30 @@ const enoughDecided = 0.5
 
 // Between is the amount from the i-th cut to the k-th, and the name of the part that it is of, if one stands for all.
 func (b *Blend) Between(i, k int) (Amount, string) {
+	return b.as(i, k, asObserved)
+}
+
+// as is Between if each leaf were seen in another way: which part is the worst depends on it.
+func (b *Blend) as(i, k int, view func(Amount) Amount) (Amount, string) {
 	var sum Amount
 	if b.Parts == nil {
 		for _, a := range b.Line[i:k] {
 			sum = sum.plus(a, 1)
 		}
-		return sum, ""
+		return view(sum), ""
 	}
 	if !b.Worst {
 		for p := range b.Parts {
-			a, _ := b.Parts[p].Between(i, k)
+			a, _ := b.Parts[p].as(i, k, view)
 			sum = sum.plus(a, b.Parts[p].Weight)
 		}
 		return sum, ""
 	}
-	worst := b.worst(i, k)
+	worst := b.worst(i, k, view)
 	if worst == nil {
 		return sum, ""
 	}
-	a, deeper := worst.Between(i, k)
+	a, deeper := worst.as(i, k, view)
 	if deeper != "" {
 		return a, worst.Name + " in " + deeper
 	}
@@ -116,11 +121,11 @@ func (b *Blend) Between(i, k int) (Amount, string) {
 }
 
 // worst is the part with the lowest ratio of those that have one and are decided enough; nil if there is none.
-func (b *Blend) worst(i, k int) *Blend {
+func (b *Blend) worst(i, k int, view func(Amount) Amount) *Blend {
 	var worst *Blend
 	var lowest float64
 	for p := range b.Parts {
-		a, _ := b.Parts[p].Between(i, k)
+		a, _ := b.Parts[p].as(i, k, view)
 		r, decided := a.Ratio(), a.decided()
 		if r == nil || *decided < enoughDecided {
 			continue
@@ -132,13 +137,32 @@ func (b *Blend) worst(i, k int) *Blend {
 	return worst
 }
 
+// decided is the share of the time that is not excluded which came to a verdict; of several of which the worst stands for all,
+// the least of them, since it might be another one.
+func (b *Blend) decided(i, k int) *float64 {
+	if !b.Worst || b.Parts == nil {
+		a, _ := b.Between(i, k)
+		return a.decided()
+	}
+	var least *float64
+	for p := range b.Parts {
+		if d := b.Parts[p].decided(i, k); d != nil && (least == nil || *d < *least) {
+			least = d
+		}
+	}
+	return least
+}
+
+// asObserved is how Between sees a leaf.
+func asObserved(a Amount) Amount { return a }
+
 // still is the time that is still due, weighted as the amounts of the same part are.
 func (b *Blend) still(i, k int) float64 {
 	switch {
 	case b.Parts == nil:
 		return b.Still
 	case b.Worst:
-		if w := b.worst(i, k); w != nil {
+		if w := b.worst(i, k, asObserved); w != nil {
 			return w.still(i, k)
 		}
 		return 0
@@ -159,7 +183,7 @@ func (b *Blend) share(i, k int) float64 {
 		}
 		return 0
 	case b.Worst:
-		if w := b.worst(i, k); w != nil {
+		if w := b.worst(i, k, asObserved); w != nil {
 			return w.share(i, k)
 		}
 		return 0

@@ -36,22 +36,24 @@ var burnWindows = []BurnWindow{
 	{72 * time.Hour, 6 * time.Hour, 1, "ticket"},
 }
 
-// BurnWindows are the pairs for an SLO over a window of this length, in whole minutes.
-func BurnWindows(length time.Duration) []BurnWindow {
+// BurnWindows are the pairs for an SLO over a window of this length, in whole minutes. None is shorter than a cell: there would
+// mostly be no slot in it.
+func BurnWindows(length, cell time.Duration) []BurnWindow {
 	const of = 30 * 24 * time.Hour
 	scaled := func(d time.Duration) time.Duration {
 		minutes := (int64(d/time.Minute)*int64(length/time.Minute) + int64(of/time.Minute)/2) / int64(of/time.Minute)
 		return max(1, time.Duration(minutes)) * time.Minute
 	}
+	least := (cell + time.Minute - 1).Truncate(time.Minute)
 	bs := slices.Clone(burnWindows)
 	for i := range bs {
-		bs[i].Long, bs[i].Short = scaled(bs[i].Long), scaled(bs[i].Short)
+		bs[i].Long, bs[i].Short = max(least, scaled(bs[i].Long)), max(least, scaled(bs[i].Short))
 	}
 	return bs
 }
 
-// WindowAt resolves the window of the SLO at as_of. It fails only where Validate does.
-func (s *SLO) WindowAt(asOf time.Time) (SLOWindow, error) {
+// WindowAt resolves the window of the SLO at as_of, for checks whose longest cell is given. It fails only where Validate does.
+func (s *SLO) WindowAt(asOf time.Time, cell time.Duration) (SLOWindow, error) {
 	w := SLOWindow{Window: Window{To: asOf.UnixMilli(), AsOf: asOf.UnixMilli(), Settled: true}}
 	if s.Calendar == "" {
 		w.Length = s.Window
@@ -74,14 +76,28 @@ func (s *SLO) WindowAt(asOf time.Time) (SLOWindow, error) {
 		w.From, w.End = from.UnixMilli(), end.UnixMilli()
 		w.Before = [2]int64{before.UnixMilli(), w.From}
 	}
-	w.Burns = BurnWindows(w.Length)
+	w.Burns = BurnWindows(w.Length, cell)
+	w.cut()
+	return w, nil
+}
+
+func (w *SLOWindow) cut() {
 	w.Cuts = []int64{w.Before[0], w.From, w.To}
 	for _, b := range w.Burns {
-		w.Cuts = append(w.Cuts, w.To-b.Long.Milliseconds(), w.To-b.Short.Milliseconds())
+		w.Cuts = append(w.Cuts, max(w.Before[0], w.To-b.Long.Milliseconds()), max(w.Before[0], w.To-b.Short.Milliseconds()))
 	}
 	slices.Sort(w.Cuts)
 	w.Cuts = slices.Compact(w.Cuts)
-	return w, nil
+}
+
+// NotBefore leaves out what is before an instant, which was deleted and must not count as no data. A window before that is not
+// whole is none.
+func (w *SLOWindow) NotBefore(at int64) {
+	w.From = min(w.To, max(w.From, at))
+	if w.Before[0] < at {
+		w.Before = [2]int64{w.From, w.From}
+	}
+	w.cut()
 }
 
 // between is the amount of a blend in [from, to), which must both be cuts.
@@ -128,7 +144,7 @@ type Budget struct {
 	LeftBefore   *float64 `json:"left_before"`   // of the window before, at its end
 	TotalSeconds *float64 `json:"total_seconds"` // of full outage, as a clock shows it
 	SpentSeconds *float64 `json:"spent_seconds"`
-	TotalSlots   *float64 `json:"total_slots"` // of all regions and checks; null of a quorum, or where all must hold
+	TotalSlots   *float64 `json:"total_slots"` // of all regions and checks; null of a quorum, where all must hold, and of latency
 	SpentSlots   *int64   `json:"spent_slots"`
 }
 
@@ -152,9 +168,13 @@ func NewSLOReport(s *SLO, w SLOWindow, b, observed *Blend) SLOReport {
 		SchemaVersion: SchemaVersion, Name: s.Name, Indicator: s.Indicator, Combine: s.Combine.String(), Group: s.group(),
 		Objective: float64(s.Objective), Provisional: s.Provisional,
 		From: utc(w.From), To: utc(w.To), End: utc(w.End), AsOf: utc(w.AsOf),
-		SLI: now.Ratio(), IfUndecidedBad: now.undecidedAs(Bad).Ratio(), IfUndecidedGood: now.undecidedAs(Good).Ratio(),
-		Decided: now.decided(), Before: before.Ratio(),
+		SLI: now.Ratio(), Before: before.Ratio(),
 	}
+	i, _ := slices.BinarySearch(w.Cuts, w.From)
+	k, _ := slices.BinarySearch(w.Cuts, w.To)
+	ifBad, _ := b.as(i, k, func(a Amount) Amount { return a.undecidedAs(Bad) })
+	ifGood, _ := b.as(i, k, func(a Amount) Amount { return a.undecidedAs(Good) })
+	r.IfUndecidedBad, r.IfUndecidedGood, r.Decided = ifBad.Ratio(), ifGood.Ratio(), b.decided(i, k)
 	if s.Calendar != "" {
 		r.Calendar = &s.Calendar
 	}
@@ -165,16 +185,13 @@ func NewSLOReport(s *SLO, w SLOWindow, b, observed *Blend) SLOReport {
 		plain, _ := w.between(observed, w.From, w.To)
 		r.Observed = plain.Ratio()
 	}
-	i, _ := slices.BinarySearch(w.Cuts, w.From)
-	k, _ := slices.BinarySearch(w.Cuts, w.To)
 	still := b.still(i, k)
 	r.Budget = s.budget(now, before, still, b.share(i, k))
 	for _, x := range w.Burns {
 		r.Burn = append(r.Burn, s.burn(&w, b, x))
 	}
 	r.Exhaustion = r.exhaustion(w.Length)
-	left := func(a Amount) *float64 { return s.left(a, still) }
-	r.Decision = s.decide(&r, left(now.undecidedAs(Bad)), left(now.undecidedAs(Good)))
+	r.Decision = s.decide(&r, s.left(ifBad, still), s.left(ifGood, still))
 	return r
 }
 
@@ -219,7 +236,7 @@ func (s *SLO) budget(now, before Amount, still, share float64) Budget {
 
 func (s *SLO) burn(w *SLOWindow, b *Blend, x BurnWindow) BurnRate {
 	rate := func(d time.Duration) *float64 {
-		a, _ := w.between(b, w.To-d.Milliseconds(), w.To)
+		a, _ := w.between(b, max(w.Before[0], w.To-d.Milliseconds()), w.To)
 		return ratio(a.Bad, a.Valid()*(1-float64(s.Objective)))
 	}
 	r := BurnRate{

@@ -24,7 +24,7 @@ func TestBurnWindows(t *testing.T) {
 		{time.Hour, "1m0s/1m0s 1m0s/1m0s 2m0s/1m0s 6m0s/1m0s"},
 	} {
 		var got []string
-		for _, b := range sli.BurnWindows(tc.length) {
+		for _, b := range sli.BurnWindows(tc.length, time.Second) {
 			got = append(got, b.Long.String()+"/"+b.Short.String())
 		}
 		if text := strings.Join(got, " "); text != tc.want {
@@ -62,7 +62,7 @@ func TestSLOReportAgainstOracle(t *testing.T) {
 		} else {
 			o.Window = time.Duration(rapid.IntRange(1, 12).Draw(t, "hours")) * time.Hour
 		}
-		w, err := o.WindowAt(asOf)
+		w, err := o.WindowAt(asOf, 5*time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -170,10 +170,40 @@ func TestBlend(t *testing.T) {
 	}
 }
 
+// What is undecided in one region can make it the worst: the bounds are those of whichever would be.
+func TestBoundsOfTheWorst(t *testing.T) {
+	o := sli.SLO{Name: "s", Indicator: "availability", Combine: sli.Combine{Rule: "worst"}, Objective: 0.99, Window: time.Hour}
+	w, err := o.WindowAt(time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC), time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := func(name string, good, bad, none float64) sli.Blend {
+		b := leaf(name, 1, 0, 0, 0)
+		b.Line = append(make([]sli.Amount, len(w.Cuts)-2), sli.Amount{Good: good, Bad: bad, None: none})
+		return b
+	}
+	for _, tc := range []struct {
+		a, b                          sli.Blend
+		ratio, ifBad, ifGood, decided float64
+		decision                      string
+	}{
+		{part("a", 995, 5, 0), part("b", 599.4, 0.6, 400), 0.995, 0.5994, 0.995, 0.6, "undecided"},
+		{part("a", 990, 10, 0), part("b", 593, 7, 400), 593.0 / 600, 0.593, 0.99, 0.6, "exhausted"},
+		{part("a", 999, 1, 0), part("b", 0, 0, 400), 0.999, 0, 0.999, 0, "undecided"},
+	} {
+		r := sli.NewSLOReport(&o, w, &sli.Blend{Worst: true, Parts: []sli.Blend{tc.a, tc.b}}, nil)
+		want := []float64{tc.ratio, tc.ifBad, tc.ifGood, tc.decided}
+		got := []float64{*r.SLI, *r.IfUndecidedBad, *r.IfUndecidedGood, *r.Decided}
+		if d := cmp.Diff(want, got, cmpopts.EquateApprox(1e-12, 0)); d != "" || r.Decision.Decision != tc.decision {
+			t.Errorf("SLI, bounds and decided (-want +got), %s, want %s:\n%s", r.Decision.Decision, tc.decision, d)
+		}
+	}
+}
+
 // The budget in seconds is as a clock shows it, however many regions are pooled and whatever they weigh.
 func TestBudgetIsInTimeOfTheClock(t *testing.T) {
 	o := sli.SLO{Name: "s", Indicator: "availability", Combine: sli.Combine{Rule: "pooled"}, Objective: 0.99, Window: time.Hour}
-	w, err := o.WindowAt(time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC))
+	w, err := o.WindowAt(time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC), time.Second)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,7 +259,7 @@ func TestDecisions(t *testing.T) {
 			sli.Amount{Good: 9998, Bad: 2},
 			sli.Amount{Good: 9980, Bad: 20},
 			nil, "exhausted",
-			"Availability is 99.80%, worse than 99.98% in the window before, not above the objective of 99.9%: the budget is spent 2 times. Nothing is left, so the policy says: exhausted.",
+			"Availability is 99.80%, worse than 99.98% in the window before, not above the objective of 99.9%: the budget is spent 2.0 times. Nothing is left, so the policy says: exhausted.",
 			"The window before came to 99.98%, with 80.00% of the budget left: ok.",
 		},
 		{
@@ -258,7 +288,7 @@ func TestDecisions(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			o := sli.SLO{Name: "s", Indicator: "availability", Combine: sli.Combine{Rule: "pooled"}, Objective: 0.999, Window: time.Hour, Policy: tc.policy}
-			w, err := o.WindowAt(time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC))
+			w, err := o.WindowAt(time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC), time.Second)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -50,3 +50,8 @@ func nextUnit(unit string, first time.Time) time.Time {
 func nominal(unit string) time.Duration {
 	return map[string]time.Duration{"day": 1, "week": 7, "month": 30, "quarter": 91}[unit] * 24 * time.Hour
 }
+
+// LongestUnit is how long a calendar unit is at most, an hour of a changed clock included.
+func LongestUnit(unit string) time.Duration {
+	return map[string]time.Duration{"day": 1, "week": 7, "month": 31, "quarter": 92}[unit]*24*time.Hour + time.Hour
+}

@@ -42,11 +42,26 @@ func CorrectionCategories() []string {
 const (
 	maxCorrectionText   = 2000 // bytes
 	maxCorrectionAuthor = 200
+	maxCorrectionID     = 63
 )
+
+// validID reports whether an id is as names in the configuration are.
+func validID(id string) bool {
+	odd := func(r rune) bool { return !strings.ContainsRune("abcdefghijklmnopqrstuvwxyz0123456789-.", r) }
+	return len(id) <= maxCorrectionID && !strings.ContainsFunc(id, odd) && strings.Trim(id, "-.") == id
+}
 
 // Validate reports the first thing that is wrong with a new correction. It may not reach beyond now: what is to come is
 // planned as maintenance.
 func (c *Correction) Validate(now time.Time) error {
+	if c.ID != "" && !validID(c.ID) {
+		return fmt.Errorf("id is %.80q, want at most %d letters of a to z, digits, - and ., a letter or digit at either end", c.ID, maxCorrectionID)
+	}
+	for name, value := range c.Labels {
+		if err := written("the label "+fmt.Sprintf("%.80q", name), value, maxCorrectionAuthor); err != nil {
+			return err
+		}
+	}
 	if _, ok := CorrectionEffect(c.Effect); !ok {
 		return fmt.Errorf("effect is %q, want exclude, bad or good", c.Effect)
 	}

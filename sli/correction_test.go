@@ -39,6 +39,11 @@ func TestCorrectionValidate(t *testing.T) {
 		{"long reason", func(c *sli.Correction) { c.Reason = strings.Repeat("x", 2001) }, "reason has 2001 bytes, want at most 2000"},
 		{"no author", func(c *sli.Correction) { c.Author = "" }, "author is missing"},
 		{"terminal codes", func(c *sli.Correction) { c.Author = "\x1b[31mkei" }, "author has characters that cannot be shown"},
+		{"id", func(c *sli.Correction) { c.ID = "2026-11.a" }, ""},
+		{"terminal codes in the id", func(c *sli.Correction) { c.ID = "a\x1b[31m" }, `id is "a\x1b[31m", want at most 63 letters`},
+		{"long id", func(c *sli.Correction) { c.ID = strings.Repeat("a", 64) }, "want at most 63"},
+		{"id with a dash at its end", func(c *sli.Correction) { c.ID = "a-" }, "a letter or digit at either end"},
+		{"label without a value", func(c *sli.Correction) { c.Labels = map[string]string{"team": ""} }, `the label "team" is missing`},
 		{"no UTF-8", func(c *sli.Correction) { c.Reason = "\xff" }, "reason has characters that cannot be shown"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

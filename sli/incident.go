@@ -72,12 +72,10 @@ func Incidents(check string, watches []Watch, q Quorum, w Window) []Incident {
 		cell = max(cell, x.Cell)
 	}
 	all := Quorum{All: true}
-	found := outbreaks(q.Combined(tracks), Bad, cell)
-	for _, o := range outbreaks(all.Combined(blind), Good, cell) {
-		if o.to-o.from >= blindLeast*cell {
-			o.kind = IncidentUndecided
-			found = append(found, o)
-		}
+	found := outbreaks(q.Combined(tracks), Bad, 0, cell)
+	for _, o := range outbreaks(all.Combined(blind), Good, blindLeast*cell, cell) {
+		o.kind = IncidentUndecided
+		found = append(found, o)
 	}
 	slices.SortStableFunc(found, func(a, b outbreak) int { return cmp.Compare(a.from, b.from) })
 	incidents := []Incident{}
@@ -125,15 +123,15 @@ type outbreak struct {
 	ms       int64 // without what lies between
 }
 
-// outbreaks joins the stretches of a verdict that are close together.
-func outbreaks(t Track, v Verdict, cell int64) []outbreak {
+// outbreaks joins the stretches of a verdict that last long enough and are close together.
+func outbreaks(t Track, v Verdict, least, cell int64) []outbreak {
 	var out []outbreak
 	apart := true
 	for _, s := range t {
 		if s.Verdict == Excluded {
 			apart = true
 		}
-		if s.Verdict != v {
+		if s.Verdict != v || s.To-s.From < least {
 			continue
 		}
 		if n := len(out); n > 0 && !apart && s.From-out[n-1].to < flapGap*cell {
@@ -160,7 +158,7 @@ func (o outbreak) incident(check string, cell int64, w Window) Incident {
 	return x
 }
 
-// See takes in the slots of a region from the beginning of the incident to its end.
+// See takes in a slot of a region whose cell is in the incident.
 func (x *Incident) See(region string, s Slot, v Verdict) {
 	if v == Good && s.Latency != NoLatency {
 		if l := Value(s.Latency.Seconds()); x.WorstLatency == nil || *x.WorstLatency < l {

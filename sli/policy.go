@@ -2,6 +2,7 @@ package sli
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -122,8 +123,11 @@ func budgetText(left float64) string {
 	if left > 0 {
 		return FormatRatio(&left) + " of the budget is left"
 	}
-	spent := 1 - left
-	return "the budget is spent " + fmt.Sprintf("%.3g", spent) + " times"
+	spent, digits := 1-left, 0
+	if spent < 10 {
+		digits = 1
+	}
+	return "the budget is spent " + strconv.FormatFloat(spent, 'f', digits, 64) + " times"
 }
 
 // changed tells what is different from the window before.

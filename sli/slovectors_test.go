@@ -117,7 +117,8 @@ func (s *scriptedSLO) slo(t *testing.T) *sli.SLO {
 func (v *sloVector) report(t *testing.T, s scriptedSLO) sloAnswer {
 	t.Helper()
 	o := s.slo(t)
-	w, err := o.WindowAt(sli.AsOf(v.Now, time.Duration(v.BudgetSeconds)*time.Second))
+	cell := time.Duration(v.Regions[0].Epochs[0].Interval) * time.Millisecond
+	w, err := o.WindowAt(sli.AsOf(v.Now, time.Duration(v.BudgetSeconds)*time.Second), cell)
 	if err != nil {
 		t.Fatal(err)
 	}

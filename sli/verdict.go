@@ -62,8 +62,12 @@ func CorrectionEffect(name string) (Effect, bool) {
 // Correction reports whether the effect is one of a correction.
 func (e Effect) Correction() bool { return e >= CorrectedExcluded }
 
-// VerdictOf tells how a slot counts among these spans, which may overlap and be in any order.
-func VerdictOf(s Slot, spans []Span) Verdict { return judge(s.Outcome, rulingAt(spans, s.At).effect) }
+// NewJudge returns a function that tells how a slot counts among these spans, which may overlap and be in any order. It is
+// quickest with slots in order of time; not for concurrent use.
+func NewJudge(spans []Span) func(Slot) Verdict {
+	c := newCursor(spans)
+	return func(s Slot) Verdict { return judge(s.Outcome, c.at(s.At).effect) }
+}
 
 // EffectAt returns the effect that wins at an instant, 0 if there is none.
 func EffectAt(spans []Span, at int64) Effect { return rulingAt(spans, at).effect }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -65,7 +66,7 @@ func writeCorrectionsTable(w io.Writer, list []sli.Correction) error {
 		if r := c.Revoked; r != nil {
 			revoked = stamp(r.At) + " by " + printable(r.Author) + ": " + printable(r.Reason)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.ID, stamp(c.From), stamp(c.To), c.Effect, strings.Join(c.Checks, ","),
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", printable(c.ID), stamp(c.From), stamp(c.To), c.Effect, strings.Join(c.Checks, ","),
 			regionsText(c.Regions), c.Category, printable(c.Author), stamp(c.Created), revoked, printable(c.Reason))
 	}
 	return tw.Flush()
@@ -231,6 +232,12 @@ func readCorrections(path, author string, now time.Time) ([]sli.Correction, erro
 
 // correct makes a correction and shows what it changes.
 func (o *correctOptions) correct(ctx context.Context, r *serverReader, c sli.Correction, std streams) error {
+	if c.ID != "" {
+		known, err := o.known(ctx, r, c, std)
+		if known || err != nil {
+			return err
+		}
+	}
 	// What is shown was asked for before: after it, the figures are as corrected.
 	var preview struct {
 		Items []struct{ Now, Then sli.Report }
@@ -263,6 +270,27 @@ func (o *correctOptions) correct(ctx context.Context, r *serverReader, c sli.Cor
 			x.Now.Slots.Good, x.Then.Slots.Good, x.Now.Slots.Bad, x.Then.Slots.Bad, x.Now.Slots.Excluded, x.Then.Slots.Excluded)
 	}
 	return tw.Flush()
+}
+
+// known reports whether a correction with the id is stored, and tells how it fares. One that says something else is an error, and so
+// is one that was revoked.
+func (o *correctOptions) known(ctx context.Context, r *serverReader, c sli.Correction, std streams) (bool, error) {
+	list, err := r.Corrections(ctx, sli.Query{From: time.Unix(0, 0).UTC()})
+	if err != nil || !slices.ContainsFunc(list, func(x sli.Correction) bool { return x.ID == c.ID }) {
+		return false, err
+	}
+	var stored sli.Correction // which changes nothing
+	if err := r.change(ctx, http.MethodPost, "api/v1/corrections", c, &stored); err != nil {
+		return true, err
+	}
+	if stored.Revoked != nil {
+		return true, &failure{
+			code: exitNegative, err: fmt.Errorf("correction %s was revoked at %s by %s: nothing is changed", c.ID, stamp(stored.Revoked.At), printable(stored.Revoked.Author)),
+			hint: "make another one, with another id",
+		}
+	}
+	fmt.Fprintf(std.out, "Correction %s is there already, since %s.\n", c.ID, stamp(stored.Created))
+	return true, nil
 }
 
 func oneCorrection(_ *cobra.Command, args []string) error {

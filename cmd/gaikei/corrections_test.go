@@ -58,17 +58,18 @@ func TestCorrections(t *testing.T) {
 	file := writeFile(t, dir, "corrections.yaml", fmt.Sprintf(`corrections:
   - {id: second, checks: [shop], from: %s, to: %s, effect: good, category: false_alarm, reason: r, author: ume}
 `, at(0), at(2)))
-	for range 2 {
-		do(exitFine, "Correction second is in force", "add", "--file", file)
-	}
+	do(exitFine, "Correction second is in force", "add", "--file", file)
+	do(exitFine, "Correction second is there already", "add", "--file", file, "--author", "somebody else")
 	want("the newer one wins", "4 good 2 bad 0 excluded, observed 6 bad")
 	do(exitFine, "Correction second is revoked", "revoke", "second", "--reason", "it was none", "--author", "kei")
 	want("revoked", "0 good 4 bad 2 excluded, observed 6 bad")
 
 	do(exitUsage, "in force", "revoke", "second", "--reason", "again")
+	do(exitNegative, "was revoked at", "add", "--file", file)
+	want("a revoked one again", "0 good 4 bad 2 excluded, observed 6 bad")
 	do(exitUsage, "reason is missing", "revoke", "first")
 	do(exitUsage, "want the id of one correction", "revoke")
-	do(exitUsage, "another correction has this id", append(slices.Clone(excluding), "--region", "here")...)
+	do(exitUsage, "another correction has this id, with other regions", append(slices.Clone(excluding), "--region", "here")...)
 	do(exitUsage, `did you mean "shop"`, "add", "--check", "shopp", "--from", at(0), "--to", at(1), "--effect", "bad", "--category", "test", "--reason", "r")
 	do(exitUsage, "is in the future", "add", "--check", "shop", "--from", at(0), "--to", at(7200), "--effect", "bad", "--category", "test", "--reason", "r")
 	do(exitUsage, `effect is ""`, "add")

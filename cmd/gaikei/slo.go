@@ -190,12 +190,19 @@ func burnText(x sli.SLOReport) string {
 	return text
 }
 
+// longestShown is from where on it does not matter when a budget is spent.
+const longestShown = 10 * 365 * 24 * time.Hour
+
 func exhaustionText(seconds *float64) string {
 	switch {
 	case seconds == nil:
 		return sli.Undefined
 	case *seconds == 0:
 		return "spent"
+	case *seconds < 60:
+		return "<1m"
+	case *seconds > longestShown.Seconds():
+		return ">" + config.FormatDuration(longestShown)
 	}
 	return config.FormatDuration(time.Duration(*seconds * float64(time.Second)).Truncate(time.Minute))
 }

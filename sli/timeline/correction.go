@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -19,11 +20,15 @@ var ErrConflict = errors.New("another correction has this id")
 
 // Corrections returns all corrections that touch the window, also revoked ones, from the oldest to the newest. As_of plays no part.
 func (s *Store) Corrections(ctx context.Context, q sli.Query) ([]sli.Correction, error) {
-	from, to, err := s.instants(q)
+	now := q.Now
+	if now.IsZero() {
+		now = s.o.Now()
+	}
+	w, err := q.Resolve(now) // they are kept longer than timelines
 	if err != nil {
 		return nil, fmt.Errorf("read corrections: %w", err)
 	}
-	list, err := s.corrections(ctx, from, to)
+	list, err := s.corrections(ctx, w.From, w.To)
 	if err != nil {
 		return nil, fmt.Errorf("read corrections: %w", err)
 	}
@@ -121,15 +126,33 @@ func (s *Store) alreadyThere(ctx context.Context, c sli.Correction) (sli.Correct
 		return c, fmt.Errorf("correct: %w", err)
 	}
 	i := slices.IndexFunc(list, func(x sli.Correction) bool { return x.ID == c.ID })
-	if i < 0 || !saysTheSame(list[i], c) {
-		return c, fmt.Errorf("correct: %s: %w", c.ID, ErrConflict)
+	if i < 0 {
+		return c, fmt.Errorf("correct: %s: it is neither new nor there", c.ID)
+	}
+	if what := difference(list[i], c); what != "" {
+		return c, fmt.Errorf("correct: %s: %w, with other %s", c.ID, ErrConflict, what)
 	}
 	return list[i], nil
 }
 
-func saysTheSame(a, b sli.Correction) bool {
-	return slices.Equal(a.Checks, b.Checks) && slices.Equal(a.Regions, b.Regions) && a.From.Equal(b.From) && a.To.Equal(b.To) &&
-		a.Effect == b.Effect && a.Category == b.Category && a.Reason == b.Reason && a.Author == b.Author
+// difference names what two corrections of one id say differently; empty if they say the same. Who says it again does not matter,
+// nor which checks have the labels by now.
+func difference(a, b sli.Correction) string {
+	switch {
+	case !maps.Equal(a.Labels, b.Labels):
+		return "labels"
+	case len(a.Labels) == 0 && !slices.Equal(a.Checks, b.Checks):
+		return "checks"
+	case !slices.Equal(a.Regions, b.Regions):
+		return "regions"
+	case !a.From.Equal(b.From), !a.To.Equal(b.To):
+		return "times"
+	case a.Effect != b.Effect:
+		return "effect"
+	case a.Category != b.Category, a.Reason != b.Reason:
+		return "category or reason"
+	}
+	return ""
 }
 
 // Revoke ends a correction; false: there is none with this id that is in force.

@@ -178,7 +178,7 @@ func TestAnyCorrectionsGiveTheReportOfTheSlots(t *testing.T) {
 		n++
 		var ids []string
 		for i := range rapid.IntRange(0, 3).Draw(rt, "corrections") {
-			from := on(-5, time.Duration(rapid.IntRange(0, 5*24).Draw(rt, "from"))*time.Hour)
+			from := on(-5, time.Duration(rapid.IntRange(0, 5*24-1).Draw(rt, "from"))*time.Hour)
 			to := from.Add(time.Duration(rapid.IntRange(1, 48).Draw(rt, "for")) * time.Hour)
 			if to.After(noon) {
 				to = noon
@@ -221,4 +221,40 @@ func TestAnyCorrectionsGiveTheReportOfTheSlots(t *testing.T) {
 			revoke(t, s, id)
 		}
 	})
+}
+
+// Corrections are kept longer than timelines, and listed.
+func TestCorrectionsOutliveTimelines(t *testing.T) {
+	s := place{Options{Dir: t.TempDir(), Retention: 48 * time.Hour}}.store(t)
+	correct(t, s, corrected("old", noon.AddDate(-2, 0, 0), noon.AddDate(-2, 0, 1), "bad"))
+	correct(t, s, corrected("new", noon.Add(-2*time.Hour), noon.Add(-time.Hour), "bad"))
+	list, err := s.Corrections(t.Context(), sli.Query{From: time.Unix(0, 0)})
+	if err != nil || len(list) != 2 {
+		t.Errorf("got %d corrections, %v, want both", len(list), err)
+	}
+}
+
+// Who says a correction again, and which checks have its labels by now, does not make it another one.
+func TestCorrectionsSaidAgain(t *testing.T) {
+	s := openStore(t, t.TempDir(), &clock{noon})
+	defer s.Close()
+	first := corrected("a", noon.Add(-2*time.Hour), noon.Add(-time.Hour), "bad")
+	first.Labels = map[string]string{"team": "web"}
+	correct(t, s, first)
+	again := first
+	again.Author, again.Checks = "ume", []string{"shop", "zone"}
+	if got := correct(t, s, again); got.Author != "kei" || len(got.Checks) != 1 {
+		t.Errorf("got %+v, want what is there", got)
+	}
+	for what, bend := range map[string]func(*sli.Correction){
+		"labels": func(c *sli.Correction) { c.Labels = nil }, "regions": func(c *sli.Correction) { c.Regions = []string{"tokyo"} },
+		"times": func(c *sli.Correction) { c.To = c.To.Add(time.Second) }, "effect": func(c *sli.Correction) { c.Effect = "good" },
+		"category or reason": func(c *sli.Correction) { c.Reason = "another" },
+	} {
+		other := first
+		bend(&other)
+		if _, err := s.Correct(t.Context(), other); !errors.Is(err, ErrConflict) || !strings.HasSuffix(err.Error(), "with other "+what) {
+			t.Errorf("with other %s: got %v", what, err)
+		}
+	}
 }

@@ -26,11 +26,17 @@ type tracked struct {
 // trackAll reads the tracks of every check that the query asks for, from an instant on, by check. Regions of weight 0 have none,
 // unless the query names them.
 func (s *Store) trackAll(ctx context.Context, q sli.Query, w sli.Window, from int64) ([]*tracked, error) {
-	corrections, err := s.corrections(ctx, from, w.To)
+	all := s.trackedViews(q, w, from)
+	earliest := from // a slot before it may have its cell in the window
+	for _, c := range all {
+		for i := range c.views {
+			earliest = min(earliest, from-longestCell(c.views[i].due))
+		}
+	}
+	corrections, err := s.corrections(ctx, earliest, w.To)
 	if err != nil {
 		return nil, err
 	}
-	all := s.trackedViews(q, w, from)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
 	for _, c := range all {
@@ -165,37 +171,40 @@ func (s *Store) Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum, s
 	}
 	incidents := []sli.Incident{}
 	for _, c := range all {
-		for _, x := range sli.Incidents(c.check, c.watches, quorum, w) {
-			if err := s.detail(ctx, &x, c, w); err != nil {
+		of := sli.Incidents(c.check, c.watches, quorum, w)
+		for i := range of {
+			if err := spend(&of[i], slos, w); err != nil {
 				return nil, fmt.Errorf("derive incidents: %w", err)
 			}
-			if err := spend(&x, slos, w); err != nil {
-				return nil, fmt.Errorf("derive incidents: %w", err)
-			}
-			incidents = append(incidents, x)
 		}
+		for i := range c.views {
+			if err := s.detail(ctx, of, &c.views[i], c.spans[i], w.To); err != nil {
+				return nil, fmt.Errorf("derive incidents: %w", err)
+			}
+		}
+		incidents = append(incidents, of...)
 	}
 	return incidents, nil
 }
 
-// detail shows an incident the slots whose cells are in it.
-func (s *Store) detail(ctx context.Context, x *sli.Incident, c *tracked, w sli.Window) (err error) {
-	from, to := x.From.UnixMilli(), w.To
-	if x.To != nil {
-		to = x.To.UnixMilli()
+// detail shows incidents of a check, in order of time, the slots of one region whose cells are in them.
+func (s *Store) detail(ctx context.Context, xs []sli.Incident, v *view, spans []sli.Span, to int64) error {
+	if len(xs) == 0 {
+		return nil
 	}
-	for i, v := range c.views {
-		err := s.walk(ctx, v, from-longestCell(v.due), to, func(slot sli.Slot) bool {
-			if slot.At+slot.Cell > from {
-				x.See(v.Region, slot, sli.VerdictOf(slot, c.spans[i]))
-			}
-			return true
-		})
-		if err != nil {
-			return err
+	judge, next := sli.NewJudge(spans), 0
+	return s.walk(ctx, *v, xs[0].From.UnixMilli()-longestCell(v.due), to, func(slot sli.Slot) bool {
+		for next < len(xs) && xs[next].To != nil && slot.At >= xs[next].To.UnixMilli() {
+			next++
 		}
-	}
-	return nil
+		// One of another kind may overlap it.
+		for i := next; i < len(xs) && xs[i].From.UnixMilli() < slot.At+slot.Cell; i++ {
+			if xs[i].To == nil || slot.At < xs[i].To.UnixMilli() {
+				xs[i].See(v.Region, slot, judge(slot))
+			}
+		}
+		return next < len(xs)
+	})
 }
 
 // spend tells what share of the budgets of SLOs about the check's availability an incident is.
@@ -205,7 +214,7 @@ func spend(x *sli.Incident, slos []sli.SLO, w sli.Window) error {
 		if o.Indicator != sli.IndicatorAvailability || !slices.Contains(o.Checks, x.Check) || x.Kind != sli.IncidentBad {
 			continue
 		}
-		window, err := o.WindowAt(instantOf(w.AsOf))
+		window, err := o.WindowAt(instantOf(w.AsOf), 0)
 		if err != nil {
 			return err
 		}

@@ -33,12 +33,13 @@ func (s *Store) SLOs(ctx context.Context, list []sli.SLO, now time.Time) ([]sli.
 }
 
 func (s *Store) slo(ctx context.Context, o *sli.SLO, asOf time.Time) (sli.SLOReport, error) {
-	w, err := o.WindowAt(asOf)
+	w, err := o.WindowAt(asOf, s.cellOf(o, asOf.UnixMilli()))
 	if err != nil {
 		return sli.SLOReport{}, err
 	}
+	w.NotBefore(s.cutoff())
 	m := s.members(o, &w)
-	if m.corrections, err = s.corrections(ctx, w.Cuts[0], w.To); err != nil {
+	if m.corrections, err = s.corrections(ctx, m.begin(), w.To); err != nil {
 		return sli.SLOReport{}, err
 	}
 	b, err := m.blend(ctx)
@@ -93,6 +94,27 @@ func (s *Store) members(o *sli.SLO, w *sli.SLOWindow) *members {
 	}
 	slices.Sort(m.regions)
 	return m
+}
+
+// cellOf is the longest interval that the checks of an SLO have at an instant.
+func (s *Store) cellOf(o *sli.SLO, at int64) time.Duration {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	now := sli.Window{From: at, To: at}
+	longest := int64(0)
+	for _, t := range s.chosen(sli.Query{Checks: o.Checks, Regions: o.Regions}, now) {
+		longest = max(longest, cellIn(t.due(), now))
+	}
+	return time.Duration(longest) * time.Millisecond
+}
+
+// begin is the first instant whose slots may have a cell between the cuts.
+func (m *members) begin() int64 {
+	earliest := m.w.Cuts[0]
+	for i := range m.views {
+		earliest = min(earliest, m.w.Cuts[0]-longestCell(m.views[i].due))
+	}
+	return earliest
 }
 
 // longestCell is how far before an instant the slot can be whose cell it is in.
@@ -187,7 +209,7 @@ func (m *members) spans(ctx context.Context, v *view) ([]sli.Span, error) {
 	from := m.w.Cuts[0] - longestCell(v.due)
 	spans, err := m.s.maintenanceSpans(ctx, v.Check, from, m.w.To)
 	corrected := sli.CorrectionSpans(m.corrections, v.Series, from, m.w.To)
-	m.corrected = m.corrected || len(corrected) > 0
+	m.corrected = m.corrected || slices.ContainsFunc(corrected, func(x sli.Span) bool { return x.To > m.w.From })
 	return append(spans, corrected...), err
 }
 
@@ -268,14 +290,13 @@ func (s *Store) SLOAmounts(ctx context.Context, list []sli.SLO, from, to time.Ti
 	w := sli.SLOWindow{
 		Window: sli.Window{From: from.UnixMilli(), To: to.UnixMilli()}, End: to.UnixMilli(), Cuts: []int64{from.UnixMilli(), to.UnixMilli()},
 	}
-	corrections, err := s.corrections(ctx, w.From, w.To)
-	if err != nil {
-		return nil, fmt.Errorf("count for SLOs: %w", err)
-	}
 	for i := range list {
 		m := s.members(&list[i], &w)
-		m.corrections = corrections
-		b, err := m.blend(ctx)
+		var b *sli.Blend
+		var err error
+		if m.corrections, err = s.corrections(ctx, m.begin(), w.To); err == nil {
+			b, err = m.blend(ctx)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("count for SLO %s: %w", list[i].Name, err)
 		}

@@ -291,3 +291,67 @@ func (w *world) together(k int, checks ...string) *float64 {
 	r := good / (good + bad)
 	return &r
 }
+
+// What was deleted is not no data: a window is cut where slots are kept no longer, and one before it that is cut is none.
+func TestSLOOfMoreThanIsKept(t *testing.T) {
+	s := place{Options{Dir: t.TempDir(), Retention: 48 * time.Hour}}.store(t)
+	b := probe.Batch{Epochs: []probe.Epoch{follow("shop")}}
+	b.Epochs[0].From = noon.Add(-30 * 24 * time.Hour).UnixMilli()
+	for at := noon.Add(-60 * time.Hour); at.Before(noon); at = at.Add(10 * time.Second) {
+		b.Results = append(b.Results, up("shop", at))
+	}
+	for len(b.Results) > 0 {
+		n := min(2000, len(b.Results))
+		m := message(t, "p", probe.Batch{Epochs: b.Epochs, Results: b.Results[:n]})
+		m.Received = time.UnixMilli(b.Results[n-1].Slot)
+		ingest(t, s, m)
+		b.Epochs, b.Results = nil, b.Results[n:]
+	}
+	o := sli.SLO{Name: "s", Checks: []string{"shop"}, Indicator: "availability", Objective: 0.99, Combine: sli.Combine{Rule: "pooled"}}
+	for _, x := range []struct {
+		window time.Duration
+		before bool
+	}{{96 * time.Hour, false}, {36 * time.Hour, false}, {12 * time.Hour, true}} {
+		o.Window = x.window
+		rs, err := s.SLOs(t.Context(), []sli.SLO{o}, noon)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := rs[0]
+		if r.SLI == nil || *r.SLI != 1 || *r.Decided != 1 || r.Decision.Decision != "ok" || (r.Before != nil) != x.before {
+			t.Errorf("%v: got SLI %v, decided %v, before %v from %v: %s", x.window, *r.SLI, *r.Decided, r.Before, r.From, r.Decision.Sentence)
+		}
+	}
+}
+
+// A correction counts for the whole cell of its slot, also where that reaches into a window that the correction does not; one before
+// the window is not told of.
+func TestCorrectionsAtTheBorder(t *testing.T) {
+	s := openStore(t, t.TempDir(), &clock{noon})
+	defer s.Close()
+	asOf := sli.AsOf(noon, follow("shop").Budget)
+	grid := probe.Grid{Interval: 600_000}
+	e := follow("shop")
+	e.Grid = grid
+	b := probe.Batch{Epochs: []probe.Epoch{e}}
+	for at := noon.Add(-4 * time.Hour); at.Before(noon); at = at.Add(10 * time.Minute) {
+		b.Results = append(b.Results, down("shop", at))
+	}
+	ingest(t, s, message(t, "p", b))
+	// The slot that the window of an hour begins in the midst of.
+	slot := asOf.Add(-time.Hour).Truncate(10 * time.Minute)
+	correct(t, s, corrected("", slot, slot.Add(time.Second), "good"))
+	o := sli.SLO{Name: "s", Checks: []string{"shop"}, Indicator: "availability", Objective: 0.99, Window: time.Hour, Combine: quorum(sli.Quorum{Count: 1})}
+	rs, err := s.SLOs(t.Context(), []sli.SLO{o}, noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := slot.Add(10*time.Minute).Sub(asOf.Add(-time.Hour)).Seconds() / 3600
+	if d := cmp.Diff(&want, rs[0].SLI, cmpopts.EquateApprox(1e-9, 0)); d != "" || rs[0].Observed != nil {
+		t.Errorf("SLI (-want +got), observed %v:\n%s", rs[0].Observed, d)
+	}
+	us, err := s.Uptimes(t.Context(), sli.Query{From: slot.Add(2 * time.Minute), To: slot.Add(9 * time.Minute)}, []time.Duration{5 * time.Minute})
+	if err != nil || us[0].Points[0].MCR == nil || *us[0].Points[0].MCR != 1 {
+		t.Errorf("uptime: got %+v, %v, want all of the cell good", us, err)
+	}
+}

@@ -138,8 +138,9 @@ func (s *server) correction(r *http.Request) (sli.Correction, error) {
 		return bad(fmt.Errorf("created_at and revoked are not for the asker to say"))
 	}
 	if len(c.Labels) > 0 {
-		c.Checks = append(c.Checks, s.labelled(c.Labels)...)
-		if len(c.Checks) == 0 {
+		chosen := s.labelled(c.Labels)
+		c.Checks = append(c.Checks, chosen...)
+		if len(chosen) == 0 {
 			return bad(fmt.Errorf("no check of the configuration in force has the labels %s", labelText(c.Labels)))
 		}
 	}

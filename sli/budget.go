@@ -52,11 +52,18 @@ func BurnWindows(length, cell time.Duration) []BurnWindow {
 	return bs
 }
 
+// Length is how long the SLO's window is; of a calendar's unit about.
+func (s *SLO) Length() time.Duration {
+	if s.Calendar != "" {
+		return nominal(s.Calendar)
+	}
+	return s.Window
+}
+
 // WindowAt resolves the window of the SLO at as_of, for checks whose longest cell is given. It fails only where Validate does.
 func (s *SLO) WindowAt(asOf time.Time, cell time.Duration) (SLOWindow, error) {
-	w := SLOWindow{Window: Window{To: asOf.UnixMilli(), AsOf: asOf.UnixMilli(), Settled: true}}
+	w := SLOWindow{Window: Window{To: asOf.UnixMilli(), AsOf: asOf.UnixMilli(), Settled: true}, Length: s.Length()}
 	if s.Calendar == "" {
-		w.Length = s.Window
 		w.From, w.End = w.To-s.Window.Milliseconds(), w.To
 		w.Before = [2]int64{w.From - s.Window.Milliseconds(), w.From}
 	} else {
@@ -72,7 +79,6 @@ func (s *SLO) WindowAt(asOf time.Time, cell time.Duration) (SLOWindow, error) {
 		if err != nil {
 			return w, fmt.Errorf("SLO %s: %w", s.Name, err)
 		}
-		w.Length = nominal(s.Calendar)
 		w.From, w.End = from.UnixMilli(), end.UnixMilli()
 		w.Before = [2]int64{before.UnixMilli(), w.From}
 	}

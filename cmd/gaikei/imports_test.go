@@ -19,6 +19,7 @@ var allowed = map[string][]string{
 	"probe/schedule": {"probe"},
 	"probe/wire":     {"probe", "probe/wire/internal/pb"},
 	"probe/relay":    {"probe", "probe/wire"},
+	"sli/export":     {"sli"},
 	"sli/timeline":   {"probe", "sli", "probe/wire"},
 	"sli/web":        {"probe", "sli"},
 	"docs/scale":     nil,

@@ -11,7 +11,6 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // maintenance is planned in time zones, also where the system has no database of them
@@ -93,7 +92,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetErr(std.err)
 	root.SetVersionTemplate("gaikei {{.Version}}\n")
 	root.AddCommand(
-		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newRejected(std), newSLO(std), newIncidents(std), newUptime(std), newCertainty(std), newCorrections(std), newProbers(std), newToken(std),
+		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newRejected(std), newSLO(std), newExport(std), newIncidents(std), newUptime(std), newCertainty(std), newCorrections(std), newProbers(std), newToken(std),
 		newBackup(std), newRestore(std), newImport(std),
 	)
 	return root
@@ -112,16 +111,8 @@ func noArguments(cmd *cobra.Command, args []string) error {
 		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 			hint = "did you mean '" + cmd.CommandPath() + " " + near[0] + "'?"
 		}
-		if !cmd.HasParent() && slices.Contains(laterCommands(), args[0]) {
-			hint = "it is designed, and not in this version yet"
-		}
 	}
 	return usage(hint, "unknown %s %q for '%s'", what, args[0], cmd.CommandPath())
-}
-
-// laterCommands are those that other texts speak of already.
-func laterCommands() []string {
-	return []string{"export"}
 }
 
 // suggestionDistance is how many letters a suggestion may differ from what was typed.
@@ -145,15 +136,27 @@ func flagHint(cmd *cobra.Command, err error) string {
 	if !errors.As(err, &unknown) {
 		return seeHelp(cmd)
 	}
-	// Cobra knows which words are near, but only among commands.
-	words := &cobra.Command{SuggestionsMinimumDistance: suggestionDistance}
+	var names []string
 	for _, name := range regexp.MustCompile("--([a-z][-a-z]+)").FindAllStringSubmatch(cmd.Flags().FlagUsages(), -1) {
-		words.AddCommand(&cobra.Command{Use: name[1], Run: func(*cobra.Command, []string) {}})
+		names = append(names, name[1])
 	}
-	if near := words.SuggestionsFor(unknown.GetSpecifiedName()); len(near) > 0 && near[0] != unknown.GetSpecifiedName() {
-		return "did you mean --" + near[0] + "?"
+	if near := nearest(unknown.GetSpecifiedName(), names); near != "" && near != unknown.GetSpecifiedName() {
+		return "did you mean --" + near + "?"
 	}
 	return seeHelp(cmd)
+}
+
+// nearest is the first of the words that may have been meant; empty if none is near. Cobra knows which are, but only among
+// commands.
+func nearest(word string, words []string) string {
+	all := &cobra.Command{SuggestionsMinimumDistance: suggestionDistance}
+	for _, w := range words {
+		all.AddCommand(&cobra.Command{Use: w, Run: func(*cobra.Command, []string) {}})
+	}
+	if near := all.SuggestionsFor(word); len(near) > 0 {
+		return near[0]
+	}
+	return ""
 }
 
 // explain tells the person at the terminal what went wrong and what can be done, and chooses the exit code.

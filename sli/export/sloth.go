@@ -59,7 +59,8 @@ type slothAlert struct {
 const day = 24 * time.Hour
 
 // sloth defines an SLO for Sloth. By default Sloth takes the average of short ratios for the ratio of the whole window, as if
-// there were as much valid time in each; the plugin divides sums.
+// there were as much valid time in each. The plugin divides sums, and weighs what is bad in a short window by how much valid
+// time there was in it: after an hour of maintenance one bad slot is not the whole hour's.
 func sloth(s *sli.SLO) (document, error) {
 	if len(s.Name) < 2 {
 		return document{}, errors.New("the name is one letter long, and Sloth wants two")
@@ -68,8 +69,9 @@ func sloth(s *sli.SLO) (document, error) {
 	if l := s.Length(); l != 28*day && l != 30*day {
 		period += ", with alert windows for it in --slo-period-windows-path"
 	}
+	early := "Until Prometheus has " + duration(s.Length()) + " of the counter Sloth's alerts are too early: its plugin takes what is missing for time in which little was valid."
 	return document{
-		notes: append([]string{period + "."}, rolls(s, "Sloth")...),
+		notes: append([]string{period + ".", early}, rolls(s, "Sloth")...),
 		body: slothSpec{
 			Version: "prometheus/v1",
 			Service: service,

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +16,8 @@ import (
 	"github.com/prometheus/common/model"
 
 	"github.com/gaikei/gaikei/probe"
+	"github.com/gaikei/gaikei/sli"
+	"github.com/gaikei/gaikei/sli/export"
 	"github.com/gaikei/gaikei/sli/web"
 )
 
@@ -271,6 +274,31 @@ func TestDeployPageNames(t *testing.T) {
 	for _, name := range metrics {
 		if !strings.Contains(reference, "| `"+name+"` |") {
 			t.Errorf("docs/reference.md does not know %s", name)
+		}
+	}
+}
+
+// TestExportsCountWhatThereIs holds the counters that exports read against the reference, which another test holds against the
+// program: were one renamed, evaluators would find nothing and never alert.
+func TestExportsCountWhatThereIs(t *testing.T) {
+	reference, err := os.ReadFile("../../docs/reference.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := sli.SLO{Name: "shop", Checks: []string{"shop"}, Indicator: sli.IndicatorAvailability, Combine: sli.Combine{Rule: "pooled"}, Objective: 0.999, Window: 28 * 24 * time.Hour}
+	for _, f := range export.Formats() {
+		text, err := f.Text([]sli.SLO{s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := regexp.MustCompile(`\bgaikei_[a-z_]+{`).FindAllString(string(text), -1)
+		if len(names) == 0 {
+			t.Errorf("%s reads no counter", f.Name)
+		}
+		for _, name := range names {
+			if row := "| `" + strings.TrimSuffix(name, "{") + "` | counter | `slo verdict` |"; !strings.Contains(string(reference), row) {
+				t.Errorf("%s reads %s, and docs/reference.md has no row %q", f.Name, name, row)
+			}
 		}
 	}
 }

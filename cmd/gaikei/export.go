@@ -67,7 +67,7 @@ func (o *exportOptions) run(args []string, std streams) error {
 	}
 	text, err := f.Text(slos)
 	if err != nil {
-		return fmt.Errorf("export to %s: %w", f.Name, err)
+		return cannotSay(f, err)
 	}
 	_, err = std.out.Write(text)
 	return err
@@ -120,11 +120,16 @@ func (o *exportOptions) chooseSLOs(file *config.File, asked []string) ([]sli.SLO
 	return chosen, nil
 }
 
+// cannotSay tells which SLOs are not for a format.
+func cannotSay(f export.Format, err error) error {
+	return &failure{code: exitNegative, err: fmt.Errorf("export to %s: %w", f.Name, err), hint: "to export the others name them: gaikei export " + f.Name + " SLO …"}
+}
+
 // writeFiles replaces each file at once, since what reads the folder may do so at any time.
 func (o *exportOptions) writeFiles(f export.Format, slos []sli.SLO) error {
 	files, err := f.Files(slos)
 	if err != nil {
-		return fmt.Errorf("export to %s: %w", f.Name, err)
+		return cannotSay(f, err)
 	}
 	if err := os.MkdirAll(o.out, 0o755); err != nil {
 		return unreachable(fmt.Errorf("make the folder: %w", err), "")

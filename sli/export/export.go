@@ -1,8 +1,8 @@
 // Package export writes definitions of SLOs for programs that evaluate SLOs from Prometheus.
 //
-// All formats count with one counter, gaikei_slo_seconds_total{slo,verdict}. Quorums, worst checks and weights are no sums over
-// the counters of checks, and no format could say them; in that counter they are worked out already. So an error is what is
-// bad, and the total is what is good or bad, whatever the SLO is made of.
+// All formats count with one counter, gaikei_slo_seconds_total{slo,verdict}. Quorums and weights are no sums over the counters of
+// checks, and no format could say them; in that counter they are worked out already. So an error is what is bad, and the total
+// is what is good or bad, whatever the SLO is made of. An SLO by the worst of several has no counter, and cannot be exported.
 //
 // The package reads nothing, logs nothing and knows no time: the same SLOs give the same text.
 package export
@@ -48,7 +48,7 @@ type File struct {
 }
 
 // Files defines each SLO in a file of its own. The SLOs must be valid. The error tells every SLO that the format cannot
-// express, and every two that would have the same name in it.
+// express, every two that would have the same name in it, and those by the worst of several.
 func (f Format) Files(slos []sli.SLO) ([]File, error) {
 	docs, err := f.documents(slos)
 	if err != nil {
@@ -86,16 +86,24 @@ func (f Format) documents(slos []sli.SLO) ([]document, error) {
 			continue
 		}
 		names[name] = s.Name
-		d, err := f.define(s)
+		d, err := f.document(s)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("SLO %s: %w", s.Name, err))
 			continue
 		}
-		d.slo = s.Name
-		d.notes = append([]string{fmt.Sprintf("Written by 'gaikei export %s' from the SLO %s; change that instead.", f.Name, s.Name)}, d.notes...)
 		docs = append(docs, d)
 	}
 	return docs, errors.Join(errs...)
+}
+
+func (f Format) document(s *sli.SLO) (document, error) {
+	if !s.Additive() {
+		return document{}, errors.New("it goes by the worst of several, which is no sum over time, so there is no counter of it")
+	}
+	d, err := f.define(s)
+	d.slo = s.Name
+	d.notes = append([]string{fmt.Sprintf("Written by 'gaikei export %s' from the SLO %s; change that instead.", f.Name, s.Name)}, d.notes...)
+	return d, err
 }
 
 func same(slo string) string { return slo }

@@ -133,6 +133,16 @@ func groups(docs []any) []any {
 	return all
 }
 
+func worst(s sli.SLO) sli.SLO {
+	s.Combine = sli.Combine{Rule: "worst"}
+	return s
+}
+
+func worstCheck(s sli.SLO) sli.SLO {
+	s.Group = "worst"
+	return s
+}
+
 func slo(name string, window time.Duration) sli.SLO {
 	return sli.SLO{Name: name, Checks: []string{"c"}, Indicator: "availability", Combine: pooled(), Objective: 0.999, Window: window, Timezone: "UTC"}
 }
@@ -154,6 +164,8 @@ func TestErrors(t *testing.T) {
 		{"a long window", "openslo-v1alpha", []sli.SLO{slo("year", 365*day)}, "SLO year: the window is 365d, and rolling windows of this format are 31d at most"},
 		{"a long window", "openslo", []sli.SLO{slo("year", 365*day)}, ""},
 		{"an odd window", "openslo", []sli.SLO{slo("odd", day+1500*time.Millisecond)}, "SLO odd: the window is 1d1s500ms, want whole minutes"},
+		{"worst region", "sloth", []sli.SLO{worst(slo("low", day))}, "SLO low: it goes by the worst of several, which is no sum over time, so there is no counter of it"},
+		{"worst check", "prometheus-rules", []sli.SLO{worstCheck(slo("low", day))}, "SLO low: it goes by the worst of several, which is no sum over time, so there is no counter of it"},
 		{"every fault", "nobl9", []sli.SLO{slo("x", 32*day), slo("ok", day), slo("y", 33*day)}, "SLO x: the window is 32d, and rolling windows of this format are 31d at most\n" +
 			"SLO y: the window is 33d, and rolling windows of this format are 31d at most"},
 	} {

@@ -125,8 +125,8 @@ func description(s *sli.SLO) string {
 		sli.IndicatorAvailability: "availability of ", sli.IndicatorLatency: "share of fast answers of ", sli.IndicatorProber: "prober SLI of ",
 	}[s.Indicator])
 	b.WriteString(checks(s))
-	if s.Group == sli.GroupWorst || s.Group == sli.GroupAll {
-		b.WriteString(", group " + s.Group)
+	if s.Group == sli.GroupAll {
+		b.WriteString(", group all")
 	}
 	if rule := s.Combine.String(); rule != "" && rule != "pooled" {
 		b.WriteString(", " + rule)

@@ -35,20 +35,16 @@ const (
 	recorded  = "slo:gaikei_slo_seconds:bad_ratio" // {slo,window}
 )
 
-// samples is how many scrapes a window should hold, so that one that fails does not leave a rate without two.
-const samples = 4
+// shortest is the least window of a rate: checks look once in some minutes, and Prometheus scrapes once in one.
+const shortest = 5 * time.Minute
 
 // prometheusRules defines an SLO as a group of rules: the bad share of each window that burn rates are told of, and an alert for
 // each pair of windows, which is due while both burn too fast.
 func prometheusRules(s *sli.SLO) (document, error) {
-	burns := sli.BurnWindows(s.Length())
+	burns := sli.BurnWindows(s.Length(), shortest)
 	notes := rolls(s, "Prometheus")
 	group := ruleGroup{Name: "gaikei-slo-" + s.Name}
-	lengths := windowsOf(burns)
-	if every := lengths[0] / samples; every < time.Minute {
-		notes = append(notes, fmt.Sprintf("The shortest window is %s: scrape Gaikei every %s at least, or there may be no alert.", duration(lengths[0]), duration(every)))
-	}
-	for _, length := range lengths {
+	for _, length := range windowsOf(burns) {
 		group.Rules = append(group.Rules, recording(s, length))
 	}
 	worst := 1 / (1 - float64(s.Objective)) // how fast the budget burns if all is bad

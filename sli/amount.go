@@ -158,39 +158,33 @@ func asObserved(a Amount) Amount { return a }
 
 // still is the time that is still due, weighted as the amounts of the same part are.
 func (b *Blend) still(i, k int) float64 {
-	switch {
-	case b.Parts == nil:
-		return b.Still
-	case b.Worst:
-		if w := b.worst(i, k, asObserved); w != nil {
-			return w.still(i, k)
-		}
-		return 0
-	}
-	sum := 0.0
-	for p := range b.Parts {
-		sum += b.Parts[p].Weight * b.Parts[p].still(i, k)
-	}
-	return sum
+	return b.sum(i, k, func(leaf *Blend) float64 { return leaf.Still })
 }
 
 // share is the sum of the weights of the leaves that had anything due: the amount divided by it is time as a clock shows it.
 func (b *Blend) share(i, k int) float64 {
-	switch {
-	case b.Parts == nil:
-		if a, _ := b.Between(i, k); a.due()+a.Excluded > 0 {
+	return b.sum(i, k, func(leaf *Blend) float64 {
+		if a, _ := leaf.Between(i, k); a.due()+a.Excluded > 0 {
 			return 1
 		}
 		return 0
+	})
+}
+
+// sum adds up a number of the leaves that the amount is of, with their weights.
+func (b *Blend) sum(i, k int, of func(leaf *Blend) float64) float64 {
+	switch {
+	case b.Parts == nil:
+		return of(b)
 	case b.Worst:
 		if w := b.worst(i, k, asObserved); w != nil {
-			return w.share(i, k)
+			return w.sum(i, k, of)
 		}
 		return 0
 	}
 	sum := 0.0
 	for p := range b.Parts {
-		sum += b.Parts[p].Weight * b.Parts[p].share(i, k)
+		sum += b.Parts[p].Weight * b.Parts[p].sum(i, k, of)
 	}
 	return sum
 }

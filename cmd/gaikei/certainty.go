@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -14,7 +13,6 @@ import (
 )
 
 func newCertainty(std streams) *cobra.Command {
-	var o quorumOptions
 	cmd := &cobra.Command{
 		Use:   "certainty",
 		Short: "How sure availabilities are, and how short an outage is seen",
@@ -24,20 +22,8 @@ func newCertainty(std streams) *cobra.Command {
 			"good; the standard error of the bad time, since slots look only once in a while; and how long an outage must last to\n" +
 			"be seen by a quorum of regions. No decision follows from any of it.",
 		Example: "  gaikei certainty --window 28d\n  gaikei certainty --check shop --quorum 2 -o json",
-		Args:    noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			quorum, err := o.quorum()
-			if err != nil {
-				return err
-			}
-			ask := func(r reader, ctx context.Context, q sli.Query) ([]sli.Certainty, error) {
-				return r.Certainties(ctx, q, quorum)
-			}
-			return answer[sli.Certainty]{ask: ask, text: writeCertaintyTable, csv: writeCertaintyCSV}.print(cmd.Context(), &o.whereOptions, std)
-		},
 	}
-	o.flags(cmd)
-	return cmd
+	return byQuorum(std, cmd, answer[sli.Certainty]{text: writeCertaintyTable, csv: writeCertaintyCSV}, reader.Certainties)
 }
 
 func writeCertaintyTable(w io.Writer, list []sli.Certainty) error {

@@ -86,8 +86,23 @@ func (o *quorumOptions) quorum() (q sli.Quorum, err error) {
 	return q, nil
 }
 
-func newIncidents(std streams) *cobra.Command {
+// byQuorum makes a command of a question that a quorum decides.
+func byQuorum[T any](std streams, cmd *cobra.Command, a answer[T], ask func(reader, context.Context, sli.Query, sli.Quorum) ([]T, error)) *cobra.Command {
 	var o quorumOptions
+	o.flags(cmd)
+	cmd.Args = noArguments
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		quorum, err := o.quorum()
+		if err != nil {
+			return err
+		}
+		a.ask = func(r reader, ctx context.Context, q sli.Query) ([]T, error) { return ask(r, ctx, q, quorum) }
+		return a.print(cmd.Context(), &o.whereOptions, std)
+	}
+	return cmd
+}
+
+func newIncidents(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "incidents",
 		Short: "When checks were bad, by how many regions, and why",
@@ -95,20 +110,8 @@ func newIncidents(std streams) *cobra.Command {
 			"one incident. When all regions were blind at once, for two intervals or more, nobody can tell: that is an undecided one.\n" +
 			"Incidents are derived from the timelines whenever they are asked for, so corrections change them.",
 		Example: "  gaikei incidents --window 28d\n  gaikei incidents --check shop --quorum 2 -o json",
-		Args:    noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			quorum, err := o.quorum()
-			if err != nil {
-				return err
-			}
-			ask := func(r reader, ctx context.Context, q sli.Query) ([]sli.Incident, error) {
-				return r.Incidents(ctx, q, quorum)
-			}
-			return answer[sli.Incident]{ask: ask, text: writeIncidentsTable, csv: writeIncidentsCSV}.print(cmd.Context(), &o.whereOptions, std)
-		},
 	}
-	o.flags(cmd)
-	return cmd
+	return byQuorum(std, cmd, answer[sli.Incident]{text: writeIncidentsTable, csv: writeIncidentsCSV}, reader.Incidents)
 }
 
 func writeIncidentsTable(w io.Writer, list []sli.Incident) error {

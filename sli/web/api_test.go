@@ -207,7 +207,7 @@ func TestProblems(t *testing.T) {
 		"/api/v1/sli?to=-2h":                       {Status: 400, Got: "to=-2h", Want: windowWant},
 		"/api/v1/sli?from=-1h&to=-2h":              {Status: 400, Got: "from=-1h to=-2h", Want: windowWant},
 		"/api/v1/sli?window=%zz":                   {Status: 400, Got: "window=%zz", Want: "name=value&name=value, percent-encoded"},
-		"/api/v1/slo":                              {Status: 404, Got: "/api/v1/slo", Want: "/api/v1/sli, /api/v1/phases, /api/v1/checks, /api/v1/changes, /api/v1/outlook, /api/v1/probers, /api/v1/evidence or /api/v1/rejected"},
+		"/api/v1/slo":                              {Status: 404, Got: "/api/v1/slo", Want: "/api/v1/sli, slos, incidents, uptime, certainty, corrections, phases, checks, changes, outlook, probers, evidence or rejected"},
 		"/api/v1/sli?" + strings.Repeat("x", 2000): {Status: 400, Parameter: strings.Repeat("x", 2000), Got: strings.Repeat("x", 2000), Want: "one of check, region, window, from, to"},
 	} {
 		resp, body := ask(t, http.MethodGet, s.URL+path)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -108,5 +109,37 @@ func TestCorrectionsAPI(t *testing.T) {
 	}
 	if d := cmp.Diff(preview.Items[0].Now.Slots.Good, preview.Items[0].Then.Slots.Bad-preview.Items[0].Now.Slots.Bad); d != "" {
 		t.Errorf("(-now good +turned):\n%s", d)
+	}
+}
+
+// A page of another origin cannot use the credentials that a browser has for this one.
+func TestOtherOriginsChangeNothing(t *testing.T) {
+	m, catalog := scene()
+	e := &errata{memory: m}
+	h := Local(NewHandler(Options{Source: m, Corrector: e, Catalog: func() []Check { return catalog }, Now: func() time.Time { return noon }}))
+	const body = `{"checks":["shop"],"from":"2026-11-22T09:00:00Z","to":"2026-11-22T10:00:00Z","effect":"bad","category":"other","reason":"r","author":"kei"}`
+	for _, x := range []struct {
+		name, header, value string
+		status              int
+	}{
+		{"no browser", "", "", 200},
+		{"the same origin", "Origin", "http://example.com", 200},
+		{"another origin", "Origin", "http://evil.example", 403},
+		{"another site", "Sec-Fetch-Site", "cross-site", 403},
+		{"the same site only", "Sec-Fetch-Site", "same-site", 403},
+		{"this page", "Sec-Fetch-Site", "same-origin", 200},
+	} {
+		r := httptest.NewRequest(http.MethodPost, "/api/v1/corrections", strings.NewReader(body))
+		if x.header != "" {
+			r.Header.Set(x.header, x.value)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != x.status {
+			t.Errorf("%s: got %d %s, want %d", x.name, w.Code, w.Body, x.status)
+		}
+	}
+	if len(e.list) != 3 {
+		t.Errorf("got %d corrections, want 3", len(e.list))
 	}
 }

@@ -9,8 +9,17 @@ import (
 const policy = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 	"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 
-// guard sets the headers that every answer has.
+// guard sets the headers that every answer has, and lets no page of another origin change anything with the credentials that a
+// browser has for this one.
 func guard(next http.Handler) http.Handler {
+	same := http.NewCrossOriginProtection()
+	same.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		problem{
+			Status: http.StatusForbidden, Title: "Forbidden", Detail: "a page of another origin may not change anything here",
+			Got: r.Header.Get("Origin"), Want: "a request from this origin, or from no browser",
+		}.write(w)
+	}))
+	next = same.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", policy)
@@ -43,7 +52,7 @@ func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		problem{
 			Status: http.StatusNotFound, Title: "Not found", Detail: "the API has nothing at this address",
-			Got: r.URL.Path, Want: "/api/v1/sli, /api/v1/phases, /api/v1/checks, /api/v1/changes, /api/v1/outlook, /api/v1/probers, /api/v1/evidence or /api/v1/rejected",
+			Got: r.URL.Path, Want: "/api/v1/sli, slos, incidents, uptime, certainty, corrections, phases, checks, changes, outlook, probers, evidence or rejected",
 		}.write(w)
 		return
 	}

@@ -147,7 +147,7 @@ func TestPooledAgainstOracle(t *testing.T) {
 		want := sli.Report{
 			SchemaVersion: 1, Check: "shop", Combine: &rule, Weights: weights, From: epoch, To: epoch, AsOf: epoch,
 		}
-		newOracle(slots, rats, spans).fill(&want, "valid", nil, corrects(spans))
+		newOracle(slots, rats, spans).fill(&want, "valid", nil, corrects(spans) && len(weights) > 0)
 		if diff := cmp.Diff(want, got, figuresEqual()); diff != "" {
 			t.Fatalf("report (-want +got):\n%s", diff)
 		}

@@ -21,12 +21,12 @@ func (r *reader) finisher(from source, batch []jetstream.Msg) func(context.Conte
 	inTurn := r.floor.expect(seqs)
 	return func(ctx context.Context) error {
 		through, more, holed := r.floor.take(seqs)
+		removed := true
 		if more > 1 {
-			if err := r.remove(ctx, from, through); err != nil {
-				return err
-			}
+			// Where that fails, as on a full disk, it is no reason to begin anew: the next removal takes these along.
+			removed = r.remove(ctx, from, through) == nil
 		}
-		if inTurn && !holed {
+		if inTurn && !holed && removed {
 			// The others are removed, or will be with a batch before this one.
 			return acknowledge(ctx, batch[len(batch)-1:])
 		}

@@ -10,7 +10,7 @@ var measured = costs{
 	proberCheck: 4.2e3,
 	message:     37,
 	journal:     17,
-	ingest:      [2]float64{1.4e6, 1.1e6},
+	ingest:      [2]float64{1.1e6, 0.65e6},
 	storeBase:   55e6,
 	timeline:    180,
 	tailResult:  62,

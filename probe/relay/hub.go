@@ -175,14 +175,10 @@ func (h *Hub) Revoke(publicKey string) {
 // at once, in no order, so that one is read while another is committed. Several processes at one server elsewhere share
 // a lane. Stored is when the far queue took the message. One call at a time a lane.
 func (h *Hub) Consume(ctx context.Context, lane Lane, f func(context.Context, []Message) error) error {
-	r := &reader{
+	return (&reader{
 		k: h.keeper, drops: &h.drops, stream: laneStream(lane), prefix: farSubject + string(lane) + ".",
 		evidence: lane == Evidence, shared: h.o.Elsewhere != nil, bytes: farBatch, atOnce: 2, f: f,
-	}
-	if !r.shared && !r.evidence {
-		r.floor = new(floor)
-	}
-	return r.run(ctx)
+	}).run(ctx)
 }
 
 // URLs are where probers on this machine find the hub; with a server elsewhere, that server.

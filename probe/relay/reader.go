@@ -37,7 +37,6 @@ type reader struct {
 	evidence bool   // is in the stream
 	bytes    int    // of a batch, about
 	atOnce   int    // batches that f is given at once; if more than one, in no order
-	floor    *floor // of a stream of which nobody else reads, and that keeps nothing that was taken; else nil
 	f        func(context.Context, []Message) error
 
 	odd bool      // a message of nobody was told
@@ -94,7 +93,7 @@ func (r *reader) read(ctx context.Context, s *session) error {
 	}
 	work, reading := errgroup.WithContext(reading)
 	work.SetLimit(r.atOnce)
-	err = r.readBatches(ctx, reading, source{s, c}, work)
+	err = r.readBatches(ctx, reading, c, work)
 	cancel()
 	if fault := work.Wait(); fault != nil && !errors.Is(fault, context.Canceled) {
 		return fault
@@ -102,17 +101,11 @@ func (r *reader) read(ctx context.Context, s *session) error {
 	return err
 }
 
-// A source is where a reader reads.
-type source struct {
-	*session
-	jetstream.Consumer
-}
-
 // readBatches reads until something fails, and has each batch handled. What was fetched is given to f also if reading ends:
 // it would come again only after a while.
-func (r *reader) readBatches(ctx, reading context.Context, from source, work *errgroup.Group) error {
+func (r *reader) readBatches(ctx, reading context.Context, c jetstream.Consumer, work *errgroup.Group) error {
 	for {
-		batch, err := r.fetch(reading, from.Consumer)
+		batch, err := r.fetch(reading, c)
 		if err != nil {
 			return fmt.Errorf("fetch from %s: %w", r.stream, err)
 		}
@@ -124,16 +117,11 @@ func (r *reader) readBatches(ctx, reading context.Context, from source, work *er
 		if err != nil {
 			return err
 		}
-		finish := r.finisher(from, batch)
 		work.Go(func() error {
 			if err := r.call(ctx, ms); err != nil {
 				return err
 			}
-			if err := finish(reading); err != nil {
-				return fmt.Errorf("acknowledge to %s: %w", r.stream, err)
-			}
-			r.well()
-			return nil
+			return r.acknowledge(reading, batch)
 		})
 	}
 }
@@ -153,12 +141,8 @@ func (r *reader) resume(ctx context.Context, s *session) (jetstream.Consumer, er
 	if err != nil {
 		return nil, fmt.Errorf("reset the reader of %s: %w", r.stream, err)
 	}
-	floor := reset.ConsumerInfo.AckFloor.Stream
-	if floor != r.seq {
+	if floor := reset.ConsumerInfo.AckFloor.Stream; floor != r.seq {
 		r.seq, r.at = floor, time.Time{}
-	}
-	if r.floor != nil {
-		r.floor.reset(floor)
 	}
 	return c, nil
 }
@@ -216,6 +200,21 @@ func drain(ctx context.Context, round jetstream.MessageBatch, batch []jetstream.
 
 // errLostRound is for a round that does not end.
 var errLostRound = errors.New("the server does not answer")
+
+// acknowledge tells the server that a batch was taken.
+func (r *reader) acknowledge(ctx context.Context, batch []jetstream.Msg) error {
+	for _, m := range batch[:len(batch)-1] {
+		if err := m.Ack(); err != nil {
+			return fmt.Errorf("acknowledge to %s: %w", r.stream, err)
+		}
+	}
+	// The server takes acknowledgements in order, so its answer to the last one is for all.
+	if err := batch[len(batch)-1].DoubleAck(ctx); err != nil {
+		return fmt.Errorf("acknowledge to %s: %w", r.stream, err)
+	}
+	r.well()
+	return nil
+}
 
 // messages translates, and counts what is missing between the messages.
 func (r *reader) messages(ctx context.Context, batch []jetstream.Msg) ([]Message, error) {

@@ -83,7 +83,7 @@ func newSLO(std streams) *cobra.Command {
 		Use:   "slo [NAME …]",
 		Short: "How the SLOs stand, and what the error budget policy says",
 		Long: "Prints of every SLO the indicator, how much of the error budget is left, how fast it is being spent, and what the\n" +
-			"policy decides, with a sentence that says why. Burn is that of the longest pair of windows whose alert is due, else of\n" +
+			"policy decides, with a sentence that says why. Burn is that of the shortest pair of windows whose alert is due, else of\n" +
 			"the third, which is a day of thirty; at 1 the budget lasts exactly for the window.",
 		Example: "  gaikei slo\n  gaikei slo shop-availability -o json\n  gaikei slo --exit-code && deploy",
 		Args:    cobra.ArbitraryArgs,

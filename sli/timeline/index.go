@@ -32,8 +32,10 @@ func (x *index) add(s sli.Series) *timeline {
 		x.checks, x.regions = map[string][]*timeline{}, map[string]string{}
 	}
 	ts := x.checks[s.Check]
-	if s.Check = strings.Clone(s.Check); len(ts) > 0 {
+	if len(ts) > 0 {
 		s.Check = ts[0].Check
+	} else {
+		s.Check = strings.Clone(s.Check) // or it would keep all names of its message
 	}
 	region, ok := x.regions[s.Region]
 	if !ok {

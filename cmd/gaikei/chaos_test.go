@@ -56,10 +56,11 @@ func TestChaos(t *testing.T) {
 			t.Error(err)
 		}
 	}
+	fmt.Print(account(sc, r, tr, lost))
+	// After the account, so that the last lines of a log say what is wrong.
 	for _, line := range slices.Concat(s.fallen(), r.lines, tr.lines) {
 		t.Error(line)
 	}
-	fmt.Print(account(sc, r, tr, lost))
 	fmt.Printf("repeat it with CHAOS=%v SEED=%d make chaos\n", length, seed)
 }
 

@@ -82,7 +82,7 @@ func (l *Looker) remember(c *Check, e Expectation, t *trial) {
 	if l.controls.none() {
 		return
 	}
-	if e.needsWitness(&t.Attempt) {
+	if e.needsWitness(&t.Attempt) && !t.asleep {
 		if claim := claimOf(&t.Attempt, t.Start, t.end, time.Time{}); claim.lapse {
 			t.lapse = &lapse{track: claim.track, target: claim.target, end: t.end}
 		}

@@ -73,6 +73,7 @@ type trial struct {
 	witness chan Witness // nil until asked for
 	lapse   *lapse       // nil if it was none
 	before  *lapse       // what the check's attempt before was, if both are of one run
+	asleep  bool         // this process did not run as the time was up: nobody can vouch
 }
 
 // try makes a slot's attempts, at least one. Those that are followed by another are vouched for meanwhile.
@@ -114,11 +115,13 @@ func (l *Looker) attempt(ctx context.Context, c *Check) *trial {
 		defer l.controls.watch(deadline, c.Kind).end()
 	}
 	start, wall := time.Now(), l.wall()
+	bell := newBell(start, c.Timeout)
 	t := &trial{Attempt: l.guarded(deadline, c.Kind)}
 	t.end = time.Now()
 	if t.Start.IsZero() {
 		t.Start = start
 	}
+	t.stalled(bell)
 	step := l.wall().Round(0).Sub(wall.Round(0)) - t.end.Sub(start)
 	switch {
 	case step.Abs() > maxClockStep:
@@ -151,9 +154,9 @@ func (l *Looker) guarded(ctx context.Context, k Kind) (a Attempt) {
 	return k.Attempt(ctx, l.world)
 }
 
-// vouch finds a witness for an attempt, if one is needed.
+// vouch finds a witness for an attempt, if one is needed and there can be one.
 func (l *Looker) vouch(ctx context.Context, e Expectation, t *trial) Witness {
-	if !e.needsWitness(&t.Attempt) {
+	if !e.needsWitness(&t.Attempt) || t.asleep {
 		return Blind
 	}
 	return l.controls.witness(ctx, t)

@@ -50,23 +50,24 @@ type latencies struct {
 	underUp      int64 // ms of good slots under their threshold
 }
 
-// add counts an up or down slot. A good slot without a latency is in no latency figure: probers send none, and one that was
+// add counts n up or down slots. A good slot without a latency is in no latency figure: probers send none, and one that was
 // down has none to tell when a correction makes it good.
-func (l *latencies) add(s *Slot, v Verdict) {
+func (l *latencies) add(s *Slot, v Verdict, n int64) {
+	ms := n * s.Cell
 	if v == Bad {
-		l.down++
-		l.downMS += s.Cell
+		l.down += n
+		l.downMS += ms
 		return
 	}
 	if s.Outcome == Down || s.Latency == NoLatency {
 		return
 	}
-	l.up++
-	l.upMS += s.Cell
+	l.up += n
+	l.upMS += ms
 	if s.Under {
-		l.underUp += s.Cell
+		l.underUp += ms
 	}
-	l.Add(s.Latency, s.Cell)
+	l.Add(s.Latency, ms)
 }
 
 func (l *latencies) merge(o *latencies) {

@@ -27,58 +27,59 @@ type Tally struct {
 
 // Add counts one due slot among spans, which may overlap and be in any order. With many spans AddAll is
 // cheaper.
-func (t *Tally) Add(s Slot, spans []Span) { t.add(&s, rulingAt(spans, s.At)) }
+func (t *Tally) Add(s Slot, spans []Span) { t.add(&s, rulingAt(spans, s.At), 1) }
 
 // AddAll counts due slots among spans, which may overlap and be in any order. It is cheapest if the slots
 // come in order of time.
 func (t *Tally) AddAll(slots iter.Seq[Slot], spans []Span) {
 	c := newCursor(spans)
 	for s := range slots {
-		t.add(&s, c.at(s.At))
+		t.add(&s, c.at(s.At), 1)
 	}
 }
 
-func (t *Tally) add(s *Slot, r ruling) {
+// add counts n slots that are alike.
+func (t *Tally) add(s *Slot, r ruling, n int64) {
 	o := s.Outcome
 	if o >= numOutcomes {
 		o = Inconclusive // stored by a later version: something arrived, and it is no verdict that we know
 	}
-	t.observe(s, o)
+	t.observe(s, o, n)
 	v := judge(o, r.effect)
-	t.slots[v]++
-	t.ms[v] += s.Cell
+	t.slots[v] += n
+	t.ms[v] += n * s.Cell
 	switch v {
 	case Excluded:
-		t.excluded[r.effect]++
+		t.excluded[r.effect] += n
 		return
 	case None:
-		t.none[o]++
+		t.none[o] += n
 		return
 	}
 	if r.effect != r.plain && v != judge(o, r.plain) {
-		t.corrected[v]++
+		t.corrected[v] += n
 	}
-	t.squares.add(s.Cell)
+	t.squares.add(s.Cell, n)
 	if o == Up || o == Down {
-		t.latency.add(s, v)
+		t.latency.add(s, v, n)
 	}
 }
 
-// observe counts what is told of a slot whether or not it is excluded.
-func (t *Tally) observe(s *Slot, o Outcome) {
-	t.seen[o]++
-	t.due += s.Cell
+// observe counts what is told of slots whether or not they are excluded.
+func (t *Tally) observe(s *Slot, o Outcome, n int64) {
+	t.seen[o] += n
+	t.due += n * s.Cell
 	if o.Verdict() != None {
-		t.verdict += s.Cell
+		t.verdict += n * s.Cell
 	}
 	if s.Unvouched {
-		t.unvouched++
+		t.unvouched += n
 	}
 	if s.Reason != "" {
 		if t.reasons == nil {
 			t.reasons = make(map[string]int64)
 		}
-		t.reasons[s.Reason]++
+		t.reasons[s.Reason] += n
 	}
 }
 
@@ -152,8 +153,9 @@ func (t *Tally) valid() int64 { return t.ms[Good] + t.ms[Bad] }
 // A square is a sum of squares in 128 bits: those of 400 days of long cells would not fit into 64.
 type square struct{ hi, lo uint64 }
 
-func (q *square) add(x int64) {
-	hi, lo := bits.Mul64(uint64(x), uint64(x))
+// add adds n squares of x; n·x must fit into 63 bits.
+func (q *square) add(x, n int64) {
+	hi, lo := bits.Mul64(uint64(x), uint64(n*x))
 	q.merge(square{hi, lo})
 }
 

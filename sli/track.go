@@ -56,14 +56,7 @@ type Track []Stretch
 
 // NewTrack makes the track of slots in order of time.
 func NewTrack(slots iter.Seq[Slot], spans []Span, m Measure) Track {
-	var t Track
-	c := newCursor(spans)
-	for s := range slots {
-		if v, ok := m.of(&s, c.at(s.At)); ok {
-			t = t.then(Stretch{s.At, s.At + s.Cell, v})
-		}
-	}
-	return t
+	return NewTrackOfRuns(Single(slots), spans, m)
 }
 
 // then adds a stretch that comes after all others.

@@ -1,7 +1,10 @@
 package sli
 
 import (
+	"iter"
 	"math"
+	"slices"
+	"sort"
 	"time"
 )
 
@@ -11,59 +14,72 @@ const minuteMS = 60_000
 // An Uptime knows the windowed user-uptime of a check, with its regions as users: over any window, the time that they saw it good
 // ÷ the time that they came to a verdict. It is not for change, and safe for concurrent use.
 //
-// Source: Hauer, Hoffmann, Lunney, Ardelean, Diwan, "Meaningful Availability", NSDI 2020, section 4.
+// Source: Hauer, Hoffmann, Lunney, Ardelean, Diwan, "Meaningful Availability", NSDI 2020, section 4. Their prefix sums are kept at
+// the minutes at which something changes only; between two of them all sums are linear.
 type Uptime struct {
-	from            int64     // Unix ms, a whole minute
-	good, valid, on []float64 // weighted ms before the i-th minute; on: not excluded
+	from int64 // Unix ms, a whole minute
+	at   []int // minutes after from at whose beginnings something changes, ascending: the first one is 0, the last one the end
+	sum  []use // before each of them
+	per  []use // of every minute from there to the next
 }
+
+// A use is weighted time in ms; on: not excluded.
+type use struct{ good, valid, on float64 }
+
+// plus adds n times o.
+func (u use) plus(o use, n int) use {
+	return use{u.good + float64(n)*o.good, u.valid + float64(n)*o.valid, u.on + float64(n)*o.on}
+}
+
+// counts reports whether at least half of the time came to a verdict.
+func (u use) counts() bool { return u.valid > 0 && 2*u.valid >= u.on }
 
 // NewUptime adds up the tracks of regions in the whole minutes of [from, to). Regions of weight 0 do not count.
 func NewUptime(tracks []Track, weights []float64, from, to int64) *Uptime {
-	first, end := (from+minuteMS-1)/minuteMS, to/minuteMS
-	n := int(max(0, end-first))
-	u := &Uptime{from: first * minuteMS, good: make([]float64, n+1), valid: make([]float64, n+1), on: make([]float64, n+1)}
-	for i, t := range tracks {
-		if weights[i] > 0 {
-			u.add(t, weights[i])
+	first := (from + minuteMS - 1) / minuteMS
+	u := &Uptime{from: first * minuteMS}
+	u.at = changes(tracks, u.from, int(max(0, to/minuteMS-first)))
+	u.sum, u.per = make([]use, len(u.at)), make([]use, len(u.at))
+	next := make([]int, len(tracks)) // of each the first stretch that may be in the minute
+	for k, minute := range u.at[:len(u.at)-1] {
+		begin := u.from + int64(minute)*minuteMS
+		for i, t := range tracks {
+			for next[i] < len(t) && t[next[i]].To <= begin {
+				next[i]++
+			}
+			if weights[i] > 0 {
+				a := t[next[i]:].Amount(begin, begin+minuteMS)
+				u.per[k] = use{u.per[k].good + weights[i]*a.Good, u.per[k].valid + weights[i]*(a.Good+a.Bad), u.per[k].on + weights[i]*(a.Good+a.Bad+a.None)}
+			}
 		}
-	}
-	for i := range n {
-		u.good[i+1] += u.good[i]
-		u.valid[i+1] += u.valid[i]
-		u.on[i+1] += u.on[i]
+		u.sum[k+1] = u.sum[k].plus(u.per[k], u.at[k+1]-minute)
 	}
 	return u
 }
 
-// add puts the time of a track into the minutes that it lies in, each after its beginning.
-func (u *Uptime) add(t Track, weight float64) {
-	end := u.from + int64(len(u.good)-1)*minuteMS
-	for _, s := range t {
-		from, to := max(s.From, u.from)-u.from, min(s.To, end)-u.from
-		if s.Verdict == Excluded || from >= to {
-			continue
+// changes lists the minutes, of n, with the beginning or the end of a stretch in them, those after them, 0 and n.
+func changes(tracks []Track, from int64, n int) []int {
+	at := []int{0, n}
+	for _, t := range tracks {
+		for _, s := range t {
+			for _, ms := range [2]int64{s.From, s.To} {
+				for _, m := range [2]int64{floorDiv(ms-from, minuteMS), floorDiv(ms-from, minuteMS) + 1} {
+					if 0 < m && m < int64(n) {
+						at = append(at, int(m))
+					}
+				}
+			}
 		}
-		first, last := from/minuteMS, (to-1)/minuteMS
-		if first == last {
-			u.put(first, s.Verdict, weight*float64(to-from))
-			continue
-		}
-		u.put(first, s.Verdict, weight*float64((first+1)*minuteMS-from))
-		for m := first + 1; m < last; m++ {
-			u.put(m, s.Verdict, weight*minuteMS)
-		}
-		u.put(last, s.Verdict, weight*float64(to-last*minuteMS))
 	}
+	slices.Sort(at)
+	return slices.Compact(at)
 }
 
-func (u *Uptime) put(minute int64, v Verdict, ms float64) {
-	u.on[minute+1] += ms
-	if v != None {
-		u.valid[minute+1] += ms
+func floorDiv(a, b int64) int64 {
+	if a < 0 {
+		return -((-a + b - 1) / b)
 	}
-	if v == Good {
-		u.good[minute+1] += ms
-	}
+	return a / b
 }
 
 // An UptimePoint is the worst window of a length: the minimal cumulative ratio.
@@ -78,31 +94,83 @@ type UptimePoint struct {
 // Windows in which less than half of the time that is not excluded came to a verdict do not count.
 func (u *Uptime) Worst(minutes int) UptimePoint {
 	p := UptimePoint{WindowSeconds: float64(minutes) * 60}
-	best, bestGood, bestValid := -1, 0.0, 0.0
-	for i := 0; minutes > 0 && i+minutes < len(u.good); i++ {
-		k := i + minutes
-		valid := u.valid[k] - u.valid[i]
-		if valid <= 0 || 2*valid < u.on[k]-u.on[i] {
-			continue
-		}
-		// good ÷ valid < bestGood ÷ bestValid, without dividing.
-		if good := u.good[k] - u.good[i]; best < 0 || good*bestValid < bestGood*valid {
-			best, bestGood, bestValid = i, good, valid
+	best, worst := -1, use{}
+	for i, x := range u.extremes(minutes) {
+		// good ÷ valid, without dividing.
+		if x.counts() && (best < 0 || x.good*worst.valid < worst.good*x.valid) {
+			best, worst = i, x
 		}
 	}
 	if best < 0 {
 		return p
 	}
-	ratio := bestGood / bestValid
+	ratio := worst.good / worst.valid
 	from, to := utc(u.from+int64(best)*minuteMS), utc(u.from+int64(best+minutes)*minuteMS)
 	p.MCR, p.From, p.To = &ratio, &from, &to
 	return p
 }
 
+// extremes yields, in order of time, windows of so many minutes of which one is the worst, each by its first minute. Where neither
+// end of a window meets a change its sums are linear in its place. Their ratio then has its minimum at an end of the
+// places between two such meetings, or where windows begin or cease to count.
+func (u *Uptime) extremes(minutes int) iter.Seq2[int, use] {
+	return func(yield func(int, use) bool) {
+		last := u.at[len(u.at)-1] - minutes // the last window's place
+		if minutes <= 0 || last < 0 {
+			return
+		}
+		was, old := 0, use{}
+		i, k := 0, 0 // pieces in which a window begins, and ends
+		for x := 0; x <= last; {
+			i, k = u.piece(i, x), u.piece(k, x+minutes)
+			now := u.window(i, k, x, minutes)
+			if old.counts() != now.counts() && x-was > 1 {
+				turn := was + 1 + sort.Search(x-was-1, func(n int) bool { return u.between(was+1+n, minutes).counts() == now.counts() })
+				for t := turn - 1; t <= turn; t++ {
+					if t > was && t < x && !yield(t, u.between(t, minutes)) {
+						return
+					}
+				}
+			}
+			if !yield(x, now) || x == last {
+				return
+			}
+			was, old = x, now
+			x = min(u.next(i), u.next(k)-minutes, last)
+		}
+	}
+}
+
+// piece returns the last piece from k on that begins at or before a minute.
+func (u *Uptime) piece(k, minute int) int {
+	for k+1 < len(u.at) && u.at[k+1] <= minute {
+		k++
+	}
+	return k
+}
+
+// next is the minute at which the piece after k begins.
+func (u *Uptime) next(k int) int {
+	if k+1 < len(u.at) {
+		return u.at[k+1]
+	}
+	return math.MaxInt32
+}
+
+// window adds up the minutes from a place on, given the pieces in which it begins and ends.
+func (u *Uptime) window(i, k, place, minutes int) use {
+	return u.sum[k].plus(u.per[k], place+minutes-u.at[k]).plus(u.sum[i].plus(u.per[i], place-u.at[i]), -1)
+}
+
+func (u *Uptime) between(place, minutes int) use {
+	find := func(minute int) int { return sort.SearchInts(u.at, minute+1) - 1 }
+	return u.window(find(place), find(place+minutes), place, minutes)
+}
+
 // Curve is the worst window of every length that is a power of two in minutes, and of the whole time, from the largest cell on:
 // in a shorter one nobody may have looked.
 func (u *Uptime) Curve(cell time.Duration) []UptimePoint {
-	all := len(u.good) - 1
+	all := u.at[len(u.at)-1]
 	points := []UptimePoint{}
 	for n := 1; n < all; n *= 2 {
 		if time.Duration(n)*time.Minute >= cell {

@@ -20,6 +20,17 @@ func (a *Amount) add(v Verdict, ms float64) {
 	}
 }
 
+// count adds slots of one verdict, and their time.
+func (a *Amount) count(v Verdict, slots, ms int64) {
+	a.add(v, float64(ms))
+	switch v {
+	case Good:
+		a.GoodSlots += slots
+	case Bad:
+		a.BadSlots += slots
+	}
+}
+
 // plus adds another amount w times; slots are added once.
 func (a Amount) plus(b Amount, w float64) Amount {
 	return Amount{

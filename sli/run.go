@@ -93,6 +93,29 @@ func (t *Tally) AddRuns(runs iter.Seq[Run], spans []Span) {
 	}
 }
 
+// Amounts counts the due slots of runs, in order of time and from the first cut on, between one cut and the next. It is not for
+// latencies.
+func Amounts(runs iter.Seq[Run], spans []Span, m Measure, cuts []int64) []Amount {
+	out := make([]Amount, len(cuts)-1)
+	c := newCursor(spans)
+	k := 0
+	for r := range runs {
+		for p, ruling := range c.cut(r) {
+			v, _ := m.of(&p.Slot, ruling)
+			for rest := p; k < len(out); k++ {
+				n := min(slotsBefore(&rest, cuts[k+1]), rest.N)
+				out[k].count(v, n, n*rest.Cell)
+				rest.N -= n
+				rest.At += n * rest.Cell
+				if rest.N == 0 {
+					break
+				}
+			}
+		}
+	}
+	return out
+}
+
 // cut yields a run in pieces of one ruling each.
 func (c *cursor) cut(r Run) iter.Seq2[Run, ruling] {
 	return func(yield func(Run, ruling) bool) {

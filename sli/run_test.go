@@ -57,6 +57,24 @@ func TestRunsAreAsTheirSlots(t *testing.T) {
 	})
 }
 
+func TestAmountsAreAsTallies(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		slots, spans := plainSlots(t), genCorrected().Draw(t, "spans")
+		cuts := rapid.SliceOfN(rapid.Int64Range(0, 1_500_000), 2, 6).Draw(t, "cuts")
+		slices.Sort(cuts)
+		slots = slices.DeleteFunc(slots, func(s sli.Slot) bool { return s.At < cuts[0] })
+		m := sli.Measure{Indicator: rapid.SampledFrom([]string{sli.IndicatorAvailability, sli.IndicatorProber}).Draw(t, "indicator")}
+		var want []sli.Amount
+		for i, from := range cuts[:len(cuts)-1] {
+			within := slices.DeleteFunc(slices.Clone(slots), func(s sli.Slot) bool { return s.At < from || s.At >= cuts[i+1] })
+			want = append(want, tallyOf(within, spans).Amount(m))
+		}
+		if d := cmp.Diff(want, sli.Amounts(inRuns(t, slots), spans, m, cuts)); d != "" {
+			t.Fatalf("amounts between %v (-tallies +runs):\n%s", cuts, d)
+		}
+	})
+}
+
 // apart takes runs to pieces.
 func apart(runs iter.Seq[sli.Run]) []sli.Slot {
 	var slots []sli.Slot

@@ -23,8 +23,10 @@ type dayRows struct {
 // Statements about one row, and those that do the same for many. What is put first comes first: a block that is put takes
 // its summary away.
 var (
-	manyOf  = map[string]string{"block": "many blocks", "day phases": "many phases"}
-	putMany = [][2]string{{"put block", "put many blocks"}, {"put summary", "put many summaries"}, {"put phases", "put many phases"}}
+	manyOf  = map[string]string{"block": "many blocks", "day phases": "many phases", "outline": "many outlines"}
+	putMany = [][2]string{
+		{"put block", "put many blocks"}, {"put summary", "put many summaries"}, {"put phases", "put many phases"}, {"put outline", "put many outlines"},
+	}
 )
 
 // readAhead asks for what a fold is going to read, if that is far away. A series that has no id in memory may have
@@ -34,16 +36,21 @@ func (s *Store) readAhead(t *transaction, fs []folding) error {
 		return nil
 	}
 	b := &bundle{rows: map[string]map[dayKey][]byte{}, puts: map[string]*dayRows{}}
-	var wanted dayRows
+	var days, pages dayRows
 	for i := range fs {
 		if err := s.identify(t, &fs[i]); err != nil {
 			return err
 		}
 		for day := range fs[i].days {
-			wanted.series, wanted.days = append(wanted.series, fs[i].id), append(wanted.days, day)
+			days.series, days.days = append(days.series, fs[i].id), append(days.days, day)
+			pages.series, pages.days = append(pages.series, fs[i].id), append(pages.days, pageOf(day))
 		}
 	}
 	for one, many := range manyOf {
+		wanted := &days
+		if one == "outline" {
+			wanted = &pages
+		}
 		rows := map[dayKey][]byte{}
 		err := s.db.each(t.ctx, t, many, []any{wanted.series, wanted.days}, func(scan func(...any) error) error {
 			var k dayKey

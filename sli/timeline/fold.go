@@ -202,6 +202,7 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 		return err
 	}
 	j := s.joiner(f.t)
+	o := outlining{s: s, f: f, g: groundsOf(f.t.epochs(), f.t.due()), pages: map[int64]page{}}
 	for _, day := range slices.Sorted(maps.Keys(f.days)) {
 		old, err := s.readBlock(tx, f.id, day)
 		if err != nil {
@@ -216,11 +217,14 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 		if err := s.summarise(tx, f, day, all); err != nil {
 			return err
 		}
+		if err := o.note(tx, day, all); err != nil {
+			return err
+		}
 		if err := s.foldPhases(tx, f, day); err != nil {
 			return err
 		}
 	}
-	return nil
+	return o.put(tx)
 }
 
 // readBlock returns what is stored of a day, nothing if there is no block.

@@ -91,7 +91,7 @@ func (s *Store) track(ctx context.Context, c *tracked, corrections []sli.Correct
 		}
 		spans = append(spans, sli.CorrectionSpans(corrections, v.Series, begin, to)...)
 		c.spans = append(c.spans, spans)
-		c.watches[i].Track = sli.NewTrack(s.slots(ctx, v, begin, to, &err), spans, sli.Measure{Indicator: sli.IndicatorAvailability})
+		c.watches[i].Track = sli.NewTrackOfRuns(s.runs(ctx, v, begin, to, &err), spans, sli.Measure{Indicator: sli.IndicatorAvailability})
 		if err != nil {
 			return err
 		}

@@ -41,6 +41,21 @@ SELECT day, data FROM summary WHERE series = $1 AND day >= $2 AND day < $3 ORDER
 -- name: put summary
 INSERT INTO summary (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
 
+-- name: outline
+SELECT data FROM outline WHERE series = $1 AND page = $2;
+
+-- name: outlines
+SELECT page, data FROM outline WHERE series = $1 AND page >= $2 AND page <= $3 ORDER BY page;
+
+-- name: put outline
+INSERT INTO outline (series, page, data) VALUES ($1, $2, $3) ON CONFLICT (series, page) DO UPDATE SET data = excluded.data;
+
+-- name: forget outlines
+DELETE FROM outline WHERE page < $1;
+
+-- name: forget strange outlines
+DELETE FROM outline WHERE NOT EXISTS (SELECT 1 FROM series WHERE series.id = outline.series);
+
 -- name: day phases
 SELECT data FROM phases WHERE series = $1 AND day = $2;
 

@@ -48,6 +48,13 @@ SELECT series, day, data FROM block JOIN unnest($1::bigint[], $2::bigint[]) AS w
 -- name: many phases
 SELECT series, day, data FROM phases JOIN unnest($1::bigint[], $2::bigint[]) AS wanted (s, d) ON series = s AND day = d;
 
+-- name: many outlines
+SELECT series, page, data FROM outline JOIN unnest($1::bigint[], $2::bigint[]) AS wanted (s, p) ON series = s AND page = p;
+
+-- name: put many outlines
+INSERT INTO outline (series, page, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+ON CONFLICT (series, page) DO UPDATE SET data = excluded.data;
+
 -- name: put many blocks
 INSERT INTO block (series, day, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
 ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;

@@ -131,6 +131,11 @@ func (w *walker) day(block slots) bool {
 
 // span goes over the due slots up to end.
 func (w *walker) span(end int64, s slots) bool {
+	return w.records(end, s, func(at, cell int64, r record) bool { return w.yield(slotOf(at, cell, r)) })
+}
+
+// records calls yield with the record of every due slot up to end.
+func (w *walker) records(end int64, s slots, yield func(at, cell int64, r record) bool) bool {
 	holes := groupGaps(s.gaps)
 	entries := s.entries
 	for at, cell := range sli.Due(w.due, w.at, end) {
@@ -144,7 +149,7 @@ func (w *walker) span(end int64, s slots) bool {
 		if len(holes) > 0 && r.class() <= 1 {
 			r = w.fill(at, r, holes)
 		}
-		if !w.yield(slotOf(at, cell, r)) {
+		if !yield(at, cell, r) {
 			return false
 		}
 	}

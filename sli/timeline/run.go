@@ -128,6 +128,9 @@ func deleteBefore(tx *transaction, cutoff, evidence int64) error {
 	if err := tx.exec("forget phases", dayOf(cutoff)); err != nil {
 		return err
 	}
+	if err := tx.exec("forget outlines", pageOf(dayOf(cutoff))); err != nil {
+		return err
+	}
 	if err := tx.exec("forget changes", cutoff); err != nil {
 		return err
 	}
@@ -146,7 +149,10 @@ func forgetSeries(ctx context.Context, db *database, tx *transaction) ([]sli.Ser
 		gone = append(gone, x)
 		return err
 	})
-	return gone, err
+	if err != nil || len(gone) == 0 {
+		return gone, err
+	}
+	return gone, tx.exec("forget strange outlines") // before their numbers are given to others
 }
 
 // drop forgets a series that has lost its row; what may still wait in its tail gets a new one. Under mu.

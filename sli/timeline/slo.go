@@ -3,6 +3,7 @@ package timeline
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -192,17 +193,31 @@ func (m *members) line(ctx context.Context, v *view) (*sli.Blend, error) {
 	if err != nil {
 		return nil, err
 	}
-	b := &sli.Blend{Line: make([]sli.Amount, len(m.w.Cuts)-1)}
-	for i := range b.Line {
-		t, err := m.s.tally(ctx, *v, sli.Window{From: m.w.Cuts[i], To: m.w.Cuts[i+1]}, spans)
-		if err != nil {
-			return nil, err
-		}
-		b.Line[i] = t.Amount(m.measure(v))
+	b := &sli.Blend{}
+	if m.slo.Indicator == sli.IndicatorLatency {
+		b.Line, err = m.tallied(ctx, v, spans)
+	} else {
+		b.Line = sli.Amounts(m.s.runs(ctx, *v, m.w.Cuts[0], m.w.To, &err), spans, m.measure(v), m.w.Cuts)
+	}
+	if err != nil {
+		return nil, err
 	}
 	_, still := sli.CountDue(v.due, m.w.To, m.w.End)
 	b.Still = float64(still)
 	return b, nil
+}
+
+// tallied counts the slots of a timeline between the cuts with their latencies.
+func (m *members) tallied(ctx context.Context, v *view, spans []sli.Span) ([]sli.Amount, error) {
+	line := make([]sli.Amount, len(m.w.Cuts)-1)
+	for i := range line {
+		t, err := m.s.tally(ctx, *v, sli.Window{From: m.w.Cuts[i], To: m.w.Cuts[i+1]}, spans)
+		if err != nil {
+			return nil, err
+		}
+		line[i] = t.Amount(m.measure(v))
+	}
+	return line, nil
 }
 
 func (m *members) spans(ctx context.Context, v *view) ([]sli.Span, error) {
@@ -219,9 +234,16 @@ func (m *members) track(ctx context.Context, v *view) (sli.Track, error) {
 	if err != nil {
 		return nil, err
 	}
-	slots := m.s.slots(ctx, *v, m.w.Cuts[0]-longestCell(v.due), m.w.To, &err)
-	t := sli.NewTrack(slots, spans, m.measure(v))
+	t := sli.NewTrackOfRuns(m.runs(ctx, v, m.w.Cuts[0]-longestCell(v.due), &err), spans, m.measure(v))
 	return t, err
+}
+
+// runs reads the slots of a timeline from an instant on: one by one where latencies matter.
+func (m *members) runs(ctx context.Context, v *view, from int64, failed *error) iter.Seq[sli.Run] {
+	if m.slo.Indicator == sli.IndicatorLatency {
+		return sli.Single(m.s.slots(ctx, *v, from, m.w.To, failed))
+	}
+	return m.s.runs(ctx, *v, from, m.w.To, failed)
 }
 
 // tracks reads all timelines, by what key says of each.

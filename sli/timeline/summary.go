@@ -8,7 +8,6 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
-	"sort"
 
 	"github.com/gaikei/gaikei/sli"
 )
@@ -171,14 +170,7 @@ func (s *Store) summaries(ctx context.Context, v view, w sli.Window, may func(da
 }
 
 // still reports whether nothing of a day is in memory, so that its block says everything.
-func (v *view) still(day int64) bool {
-	from, to := day*dayMillis, (day+1)*dayMillis
-	i := sort.Search(len(v.tail.entries), func(i int) bool { return v.tail.entries[i].at >= from })
-	if i < len(v.tail.entries) && v.tail.entries[i].at < to {
-		return false
-	}
-	return !slices.ContainsFunc(v.tail.gaps, func(g gap) bool { return g.from < to && g.to > from })
-}
+func (v *view) still(day int64) bool { return v.nothingIn(day*dayMillis, (day+1)*dayMillis) }
 
 func touched(spans []sli.Span, day int64) bool {
 	from, to := day*dayMillis, (day+1)*dayMillis

@@ -62,6 +62,7 @@ func asFromSlots(t tester, s *Store, from, to time.Time) int {
 	w, _ := s.window(q)
 	used := 0
 	for _, c := range s.counted(q, w) {
+		asInRuns(t, s, c.view, w.From, w.To)
 		if c.Check != "shop" {
 			continue
 		}
@@ -386,7 +387,7 @@ func TestMigrationFromVersion1(t *testing.T) {
 	}))
 	foldAll(t, s)
 	_, err := s.db.write.ExecContext(t.Context(), `DROP TRIGGER block_new; DROP TRIGGER block_changed; DROP TRIGGER block_gone;
-		DROP TABLE summary; DROP TABLE phases; DROP TABLE plan; DROP TABLE plan_chunk; DROP TABLE change; DROP TABLE credential; DROP TABLE correction; DROP TABLE revocation;
+		DROP TABLE summary; DROP TABLE phases; DROP TABLE plan; DROP TABLE plan_chunk; DROP TABLE change; DROP TABLE credential; DROP TABLE correction; DROP TABLE revocation; DROP TABLE outline;
 		ALTER TABLE journal DROP COLUMN packed; UPDATE meta SET value = 1 WHERE name = 'schema_version'`)
 	if err != nil {
 		t.Fatal(err)

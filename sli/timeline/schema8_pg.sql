@@ -1,0 +1,8 @@
+-- The store in PostgreSQL, version 5: see schema8.sql.
+
+CREATE TABLE outline (
+	series BIGINT NOT NULL, -- series.id
+	page   BIGINT NOT NULL, -- UTC day, counted from the Unix epoch, divided by 32
+	data   BYTEA NOT NULL,  -- see outlinecode.go
+	PRIMARY KEY (series, page)
+);

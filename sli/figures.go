@@ -20,6 +20,8 @@ type Subject struct {
 	Region string        // not used when combined
 	Under  time.Duration // the latency threshold in force at the window's end; zero: none
 	Of     string        // OfValid or OfUp; empty is OfValid
+	// Without latencies: the tallies were made of runs.
+	Without bool
 }
 
 // A Part is one region's share of a combined report.
@@ -107,11 +109,15 @@ func merged(parts []Part) *Tally {
 
 // figures are those of parts and of all of them together.
 func figures(s Subject, parts []Part, all *Tally) *Figures {
-	return &Figures{
+	f := &Figures{
 		Slots: all.Slots(), Seconds: all.Seconds(),
 		Excluded:     ExcludedCounts{Maintenance: all.excluded[InMaintenance], Correction: all.excluded[CorrectedExcluded]},
-		Availability: availability(parts), Latency: latencyReport(s, parts),
+		Availability: availability(parts),
 	}
+	if !s.Without {
+		f.Latency = latencyReport(s, parts)
+	}
+	return f
 }
 
 // observed are the figures of the parts without corrections, nil if there are none.

@@ -15,7 +15,12 @@ type Query struct {
 	To      time.Time
 	Window  time.Duration
 	Now     time.Time // the asker's clock, from which as_of is derived
+	// Figures are what is asked for: all, or FiguresAvailability, which is a hundred times less to read.
+	Figures string
 }
+
+// FiguresAvailability asks for all figures but those of latencies.
+const FiguresAvailability = "availability"
 
 // A Window is the time a report is about, [From, To) in Unix ms, as known at AsOf. It is empty if From = To.
 type Window struct {

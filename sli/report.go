@@ -26,7 +26,7 @@ type Report struct {
 	Unvouched     int64              `json:"unvouched"`
 	Availability  Availability       `json:"availability"`
 	Coverage      *float64           `json:"coverage"`
-	Latency       LatencyReport      `json:"latency"`
+	Latency       LatencyReport      `json:"latency,omitzero"` // not there if it was not asked for
 	// Observed is what it all would be without corrections; null if none has a say in the window.
 	Observed *Figures `json:"observed"`
 }
@@ -37,7 +37,7 @@ type Figures struct {
 	Excluded     ExcludedCounts `json:"excluded"`
 	Seconds      Seconds        `json:"seconds"`
 	Availability Availability   `json:"availability"`
-	Latency      LatencyReport  `json:"latency"`
+	Latency      LatencyReport  `json:"latency,omitzero"`
 }
 
 // SlotCounts: Scheduled = Good + Bad + Inconclusive + Missed + NoData + Excluded, always.

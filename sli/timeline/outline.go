@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"iter"
+	"slices"
 	"sort"
 
 	"github.com/gaikei/gaikei/sli"
@@ -70,24 +71,54 @@ func (s *Store) readOutlines(tx *transaction, series, number int64) (page, error
 	return p, nil
 }
 
-// outlines reads the outlines of a view in the days of [from, to) that are about what is known now, by day from the first on.
-func (s *Store) outlines(ctx context.Context, v *view, from, to int64) ([][]byte, error) {
-	first, last := dayOf(from), dayOf(to-1)
-	bodies := make([][]byte, last-first+1)
-	if v.id == 0 {
-		return bodies, nil
+// between are the days of a window.
+func between(from, to int64) (first, last int64) { return dayOf(from), dayOf(to - 1) }
+
+// pages reads the pages with outlines of some series of the days from first to last, by series. Those that cannot be read are left
+// out: the blocks say it, too, and the next fold tells of it.
+func (s *Store) pages(ctx context.Context, series []int64, first, last int64) (map[int64][]page, error) {
+	all := make(map[int64][]page, len(series))
+	for _, ids := range ranges(series) {
+		err := s.db.each(ctx, s.db.read, "outlines", []any{ids[0], ids[1], pageOf(first), pageOf(last)}, func(scan func(...any) error) error {
+			var id, number int64
+			var data []byte
+			if err := scan(&id, &number, &data); err != nil {
+				return err
+			}
+			if p, err := readPage(number, data); err == nil {
+				all[id] = append(all[id], p)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
+// ranges covers numbers with ranges, from the first to the last each, in which there are few others.
+func ranges(numbers []int64) [][2]int64 {
+	const others = 8
+	var out [][2]int64
+	for _, x := range slices.Sorted(slices.Values(numbers)) {
+		if n := len(out) - 1; n >= 0 && x-out[n][1] <= others {
+			out[n][1] = x
+		} else {
+			out = append(out, [2]int64{x, x})
+		}
+	}
+	return out
+}
+
+// outlines returns those of the outlines on some pages that are about what is known of a view, from a day to another.
+func (v *view) outlines(pages []page, first, last int64) [][]byte {
+	bodies := make([][]byte, max(0, last-first+1))
+	if len(pages) == 0 {
+		return bodies
 	}
 	g := groundsOf(v.epochs, v.due)
-	err := s.db.each(ctx, s.db.read, "outlines", []any{v.id, pageOf(first), pageOf(last)}, func(scan func(...any) error) error {
-		var number int64
-		var data []byte
-		if err := scan(&number, &data); err != nil {
-			return err
-		}
-		p, err := readPage(number, data)
-		if err != nil {
-			return nil // the blocks say it, too, and the next fold tells of it
-		}
+	for _, p := range pages {
 		for _, o := range p {
 			if o.day < first || o.day > last {
 				continue
@@ -96,36 +127,22 @@ func (s *Store) outlines(ctx context.Context, v *view, from, to int64) ([][]byte
 				bodies[o.day-first] = body
 			}
 		}
-		return nil
-	})
-	return bodies, err
+	}
+	return bodies
 }
 
 // runs yields every due slot of a view in [from, to), in order of time and without latencies, in runs. An error that ends it is
 // left in *failed.
 func (s *Store) runs(ctx context.Context, v view, from, to int64, failed *error) iter.Seq[sli.Run] {
 	return func(yield func(sli.Run) bool) {
-		if len(v.due) > 0 {
-			from = max(from, v.due[0].From)
-		}
-		if len(v.due) == 0 || from >= to {
-			return
-		}
-		bodies, err := s.outlines(ctx, &v, from, to)
+		first, last := between(from, to)
+		pages, err := s.pages(ctx, []int64{v.id}, first, last)
 		if err != nil {
 			*failed = err
 			return
 		}
 		r := runner{s: s, ctx: ctx, view: v, to: to, unread: from, yield: yield}
-		for i, body := range bodies {
-			if body != nil && !r.day(dayOf(from)+int64(i), body) {
-				break
-			}
-		}
-		if !r.done {
-			r.read(to)
-		}
-		*failed = r.err
+		*failed = r.run(pages[v.id])
 	}
 }
 
@@ -148,6 +165,24 @@ func (r *runner) give(run sli.Run) bool {
 		r.done = true
 	}
 	return !r.done
+}
+
+// run goes over all slots, those of days with an outline on some pages in runs.
+func (r *runner) run(pages []page) error {
+	if len(r.due) > 0 {
+		r.unread = max(r.unread, r.due[0].From)
+	}
+	if len(r.due) == 0 || r.unread >= r.to {
+		return nil
+	}
+	first, last := between(r.unread, r.to)
+	for i, body := range r.outlines(pages, first, last) {
+		if body != nil && !r.day(first+int64(i), body) {
+			return r.err
+		}
+	}
+	r.read(r.to)
+	return r.err
 }
 
 // read goes over the slots that are not read yet up to an instant, by their blocks.

@@ -40,10 +40,12 @@ func asInRuns(t tester, s *Store, v view, from, to int64) int {
 	if from >= to {
 		return 0
 	}
-	bodies, err := s.outlines(t.Context(), &v, from, to)
+	first, last := between(from, to)
+	pages, err := s.pages(t.Context(), []int64{v.id}, first, last)
 	if err != nil {
 		t.Fatalf("outlines: %v", err)
 	}
+	bodies := v.outlines(pages[v.id], first, last)
 	return len(slices.DeleteFunc(bodies, func(b []byte) bool { return b == nil }))
 }
 

@@ -45,7 +45,7 @@ INSERT INTO summary (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series,
 SELECT data FROM outline WHERE series = $1 AND page = $2;
 
 -- name: outlines
-SELECT page, data FROM outline WHERE series = $1 AND page >= $2 AND page <= $3 ORDER BY page;
+SELECT series, page, data FROM outline WHERE series >= $1 AND series <= $2 AND page >= $3 AND page <= $4 ORDER BY series, page;
 
 -- name: put outline
 INSERT INTO outline (series, page, data) VALUES ($1, $2, $3) ON CONFLICT (series, page) DO UPDATE SET data = excluded.data;

@@ -18,6 +18,7 @@ type counted struct {
 	view
 	tally    sli.Tally
 	observed *sli.Tally // without corrections; nil: there are none
+	plain    bool       // there are no latencies in the tallies
 }
 
 // Reports returns one report per check and region that has epochs in the window, and after those of a check one
@@ -62,10 +63,14 @@ func reportsOf(w sli.Window, cs []counted, weights map[string]float64) []sli.Rep
 			weight = 1
 		}
 		p := sli.Part{Region: c.Region, Weight: weight, Tally: &c.tally, Observed: c.observed}
-		reports = append(reports, sli.RegionReport(w, subject(c.Series, e), p))
+		about := subject(c.Series, e)
+		about.Without = c.plain
+		reports = append(reports, sli.RegionReport(w, about, p))
 		parts = append(parts, p)
 	}
-	return append(reports, sli.Pooled(w, subject(cs[0].Series, newest), parts))
+	about := subject(cs[0].Series, newest)
+	about.Without = cs[0].plain
+	return append(reports, sli.Pooled(w, about, parts))
 }
 
 func subject(x sli.Series, e epoch) sli.Subject {
@@ -78,6 +83,7 @@ func subject(x sli.Series, e epoch) sli.Subject {
 
 // Probers returns one report per region that had anything due in the window.
 func (s *Store) Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error) {
+	q.Figures = sli.FiguresAvailability
 	w, all, err := s.countAll(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("report on probers: %w", err)
@@ -102,47 +108,94 @@ func (s *Store) countAll(ctx context.Context, q sli.Query, more ...sli.Correctio
 	if err != nil {
 		return w, nil, err
 	}
-	corrections, err := s.corrections(ctx, w.From, w.To)
-	if err != nil {
+	c := counting{s: s, w: w, plain: q.Figures == sli.FiguresAvailability}
+	if c.corrections, err = s.corrections(ctx, w.From, w.To); err != nil {
 		return w, nil, err
 	}
-	corrections = append(corrections, more...)
+	c.corrections = append(c.corrections, more...)
 	all := s.counted(q, w)
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
-	for i := 0; i < len(all); {
-		k := i
-		for k < len(all) && all[k].Check == all[i].Check {
-			k++
-		}
-		cs := all[i:k]
-		g.Go(func() error { return s.count1(ctx, w, cs, corrections) })
-		i = k
+	for _, some := range someChecks(all) {
+		g.Go(func() error { return c.count(ctx, some) })
 	}
 	return w, all, g.Wait()
 }
 
-// count1 tallies the regions of one check.
-func (s *Store) count1(ctx context.Context, w sli.Window, cs []counted, corrections []sli.Correction) error {
-	maintenance, err := s.maintenanceSpans(ctx, cs[0].Check, w.From, w.To)
-	if err != nil {
-		return err
+// someChecks cuts series, by check, into lists of whole checks: if there are many, of so many that it pays to read them at once.
+func someChecks(all []counted) [][]counted {
+	enough := 1
+	if len(all) > 200 {
+		enough = 50
 	}
-	for i := range cs {
-		corrected := sli.CorrectionSpans(corrections, cs[i].Series, w.From, w.To)
-		if cs[i].tally, err = s.tally(ctx, cs[i].view, w, slices.Concat(maintenance, corrected)); err != nil {
+	var lists [][]counted
+	begun := 0
+	for i := 1; i <= len(all); i++ {
+		if i == len(all) || i-begun >= enough && all[i].Check != all[i-1].Check {
+			lists, begun = append(lists, all[begun:i]), i
+		}
+	}
+	return lists
+}
+
+// A counting tallies series over a window.
+type counting struct {
+	s           *Store
+	w           sli.Window
+	corrections []sli.Correction
+	plain       bool // without latencies
+}
+
+// count tallies some series, by check.
+func (c *counting) count(ctx context.Context, cs []counted) (err error) {
+	var pages map[int64][]page
+	if c.plain {
+		ids := make([]int64, len(cs))
+		for i := range cs {
+			ids[i] = cs[i].id
+		}
+		first, last := between(c.w.From, c.w.To)
+		if pages, err = c.s.pages(ctx, ids, first, last); err != nil {
 			return err
 		}
-		if len(corrected) > 0 {
-			observed, err := s.tally(ctx, cs[i].view, w, maintenance)
-			if err != nil {
+	}
+	var maintenance []sli.Span
+	for i := range cs {
+		if i == 0 || cs[i].Check != cs[i-1].Check {
+			if maintenance, err = c.s.maintenanceSpans(ctx, cs[i].Check, c.w.From, c.w.To); err != nil {
 				return err
 			}
-			cs[i].observed = &observed
+		}
+		if err := c.count1(ctx, &cs[i], maintenance, pages[cs[i].id]); err != nil {
+			return err
 		}
 		cs[i].tail = slots{}
 	}
 	return nil
+}
+
+// count1 tallies a series, and if corrections have a say once more without them.
+func (c *counting) count1(ctx context.Context, x *counted, maintenance []sli.Span, pages []page) (err error) {
+	x.plain = c.plain
+	tally := func(spans []sli.Span) (sli.Tally, error) {
+		if !c.plain {
+			return c.s.tally(ctx, x.view, c.w, spans)
+		}
+		var t sli.Tally
+		r := runner{s: c.s, ctx: ctx, view: x.view, to: c.w.To, unread: c.w.From}
+		t.AddRuns(func(yield func(sli.Run) bool) {
+			r.yield = yield
+			_ = r.run(pages) // which keeps its error
+		}, spans)
+		return t, r.err
+	}
+	corrected := sli.CorrectionSpans(c.corrections, x.Series, c.w.From, c.w.To)
+	if x.tally, err = tally(slices.Concat(maintenance, corrected)); err != nil || len(corrected) == 0 {
+		return err
+	}
+	observed, err := tally(maintenance)
+	x.observed = &observed
+	return err
 }
 
 // window resolves a query at the store's as_of.

@@ -59,6 +59,20 @@ func asFromSlots(t tester, s *Store, from, to time.Time) int {
 	if d := cmp.Diff(reportsFromSlots(t, s, q), got); d != "" {
 		t.Fatalf("reports from %v to %v (-from slots +got):\n%s", from, to, d)
 	}
+	for i := range got {
+		got[i].Latency = sli.LatencyReport{}
+		if got[i].Observed != nil {
+			got[i].Observed.Latency = sli.LatencyReport{}
+		}
+	}
+	q.Figures = sli.FiguresAvailability
+	plain, err := s.Reports(t.Context(), q)
+	if err != nil {
+		t.Fatalf("reports of availability: %v", err)
+	}
+	if d := cmp.Diff(got, plain); d != "" {
+		t.Fatalf("reports from %v to %v (-without their latencies +of availability alone):\n%s", from, to, d)
+	}
 	w, _ := s.window(q)
 	used := 0
 	for _, c := range s.counted(q, w) {

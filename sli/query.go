@@ -15,6 +15,7 @@ type Query struct {
 	To      time.Time
 	Window  time.Duration
 	Now     time.Time // the asker's clock, from which as_of is derived
+	AsOf    time.Time // an earlier as_of, for the same answer as then; zero, or later: the one derived
 }
 
 // A Window is the time a report is about, [From, To) in Unix ms, as known at AsOf. It is empty if From = To.
@@ -39,6 +40,9 @@ func AsOf(now time.Time, budget time.Duration) time.Time {
 func (q Query) Resolve(asOf time.Time) (Window, error) {
 	if err := q.contradiction(); err != nil {
 		return Window{}, fmt.Errorf("window: %w", err)
+	}
+	if !q.AsOf.IsZero() && q.AsOf.Before(asOf) {
+		asOf = q.AsOf
 	}
 	w := Window{AsOf: asOf.UnixMilli(), Settled: true}
 	if q.Window > 0 {

@@ -125,7 +125,10 @@ func testIncidentsHaveEvidence(t *testing.T, p place) {
 		slot                    int
 	}{
 		{"tokyo", "p", "down", 40}, // of no incident
-		{"tokyo", "p", "down", 52}, {"tokyo", "q", "down", 52}, {"tokyo", "p", "down", 59}, {"tokyo", "p", "up", 57},
+		{"tokyo", "p", "down", 52},
+		{"tokyo", "q", "down", 52},
+		{"tokyo", "p", "down", 59},
+		{"tokyo", "p", "up", 57},
 		{"osaka", "p", "down", 51},
 		{"tokyo", "p", "down", 150},
 	} {

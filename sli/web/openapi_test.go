@@ -199,6 +199,7 @@ func needed(o object) url.Values {
 // TestAnswersAreAsDescribed asks everything that the document has, with the bodies that it shows, and holds what is answered
 // against it.
 func TestAnswersAreAsDescribed(t *testing.T) {
+	t.Parallel()
 	c := newContract(t, furnished(t))
 	names := map[string]string{"{id}": "c-2026-11-23", "{key}": at[string](c.tree, "paths", "/api/v1/enrollments", "post", "requestBody", "content", "application/json", "example", "key")}
 	ask := func(method, address string, o object) {
@@ -259,6 +260,7 @@ func TestAnswersAreAsDescribed(t *testing.T) {
 // TestParametersAreAsDescribed: each is taken, one that is not described is refused, and so is a second value of one that is not a
 // list.
 func TestParametersAreAsDescribed(t *testing.T) {
+	t.Parallel()
 	c := newContract(t, furnished(t))
 	taken, lists := 0, 0
 	c.operations(func(method, address string, o object) {
@@ -322,6 +324,7 @@ func TestParametersAreAsDescribed(t *testing.T) {
 
 // TestBodiesAreAsDescribed: every member that the document requires is required, and none besides are taken.
 func TestBodiesAreAsDescribed(t *testing.T) {
+	t.Parallel()
 	c := newContract(t, furnished(t))
 	c.operations(func(method, address string, o object) {
 		example := at[object](o, "requestBody", "content", "application/json", "example")
@@ -353,6 +356,7 @@ func TestBodiesAreAsDescribed(t *testing.T) {
 }
 
 func TestProblemsAreAsDescribed(t *testing.T) {
+	t.Parallel()
 	c := newContract(t, furnished(t))
 	for _, x := range []struct {
 		method, target string
@@ -374,6 +378,7 @@ func TestProblemsAreAsDescribed(t *testing.T) {
 
 // TestDocumentAsYAML is the same document.
 func TestDocumentAsYAML(t *testing.T) {
+	t.Parallel()
 	c := newContract(t, furnished(t))
 	w := c.do(http.MethodGet, "/api/v1/openapi.yaml", "")
 	var tree object

@@ -16,8 +16,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/gaikei/gaikei/sli"
 )
 
@@ -96,6 +94,7 @@ func request(t *testing.T, method, url string, headers ...string) *http.Response
 }
 
 func TestETags(t *testing.T) {
+	t.Parallel()
 	m, catalog := scene()
 	s := serve(t, m, catalog)
 	url := s.URL + "/api/v1/sli?check=shop"
@@ -171,7 +170,8 @@ func gunzip(t *testing.T, resp *http.Response) string {
 
 // A list that is sent as it is made is the same list, without an ETag.
 func TestLongListsAreSentAsTheyAreMade(t *testing.T) {
-	v := &vast{checks: 400}
+	t.Parallel()
+	v := &vast{checks: 250}
 	s := serveVast(t, v)
 	all, _ := v.Reports(t.Context(), sli.Query{})
 	want, err := json.Marshal(listOf(all))
@@ -180,8 +180,8 @@ func TestLongListsAreSentAsTheyAreMade(t *testing.T) {
 	}
 	resp := request(t, "GET", s.URL+"/api/v1/sli")
 	got, err := io.ReadAll(resp.Body)
-	if err != nil || string(got) != string(want)+"\n" || len(got) < 2*heldBack {
-		t.Errorf("%v: got %d bytes, want the %d of the list, over two mebibytes", err, len(got), len(want)+1)
+	if err != nil || string(got) != string(want)+"\n" || len(got) < heldBack*5/4 {
+		t.Errorf("%v: got %d bytes, want the %d of the list, well over a mebibyte", err, len(got), len(want)+1)
 	}
 	if resp.ContentLength >= 0 || resp.Header.Get("ETag") != "" {
 		t.Errorf("length %d, ETag %q, want neither", resp.ContentLength, resp.Header.Get("ETag"))
@@ -196,8 +196,8 @@ func TestLongListsAreSentAsTheyAreMade(t *testing.T) {
 	n, last := 0, ""
 	for ; lines.Scan(); n++ {
 		if last = lines.Text(); n < len(all) {
-			if r := decode[sli.Report](t, last); cmp.Diff(all[n], r) != "" {
-				t.Fatalf("line %d is not the report of %s", n, all[n].Check)
+			if text, err := json.Marshal(all[n]); err != nil || string(text) != last {
+				t.Fatalf("%v: line %d is not the report of %s", err, n, all[n].Check)
 			}
 		}
 	}
@@ -221,7 +221,8 @@ func TestWantsLines(t *testing.T) {
 
 // An error after the beginning was sent is no short list, however the client reads it.
 func TestAListThatBreaksOffIsNotWhole(t *testing.T) {
-	s := serveVast(t, &vast{checks: 1000, fails: 600})
+	t.Parallel()
+	s := serveVast(t, &vast{checks: 1000, fails: 250})
 	for name, headers := range map[string][]string{
 		"a list": nil, "compressed": {"Accept-Encoding", "gzip"}, "lines": {"Accept", typeLines}, "compressed lines": {"Accept", typeLines, "Accept-Encoding", "gzip"},
 	} {
@@ -263,7 +264,7 @@ func TestLinesEndWithTheProblem(t *testing.T) {
 			t.Errorf("the last of %d lines: %+v, want the problem", len(lines), p)
 		}
 	}()
-	NewHandler(Options{Source: &vast{memory: newMemory(), checks: 1000, fails: 600}, Now: func() time.Time { return noon }}).ServeHTTP(w, r)
+	NewHandler(Options{Source: &vast{memory: newMemory(), checks: 1000, fails: 250}, Now: func() time.Time { return noon }}).ServeHTTP(w, r)
 }
 
 // A meter throws away what it is given and takes note of the largest heap.

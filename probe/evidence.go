@@ -36,6 +36,35 @@ func evidenceOf(v Verdict, a *Attempt) *Evidence {
 	return ev
 }
 
+// longestSummary bounds a summary, in runes.
+const longestSummary = 160
+
+// Summary is a line for people: the assertion that failed, else the error, else what was answered. Part of it may be the target's
+// words.
+func (e *Evidence) Summary() string {
+	for _, o := range e.Detail.Assertions {
+		if !o.Held {
+			return inLine(fmt.Sprintf("%s: got %s, want %s", o.What, o.Got, o.Want))
+		}
+	}
+	switch {
+	case e.Detail.Error != "":
+		return inLine(e.Detail.Error)
+	case e.Detail.StatusLine != "":
+		return inLine(e.Detail.StatusLine)
+	case e.Reason == Reached.String():
+		return inLine("something answers at " + e.Dialled)
+	}
+	return inLine(e.Detail.Message)
+}
+
+func inLine(s string) string {
+	if rs := []rune(s); len(rs) > longestSummary {
+		return string(rs[:longestSummary-1]) + "…"
+	}
+	return s
+}
+
 // An EvidenceGate says which evidence is worth sending: on a change of a check's outcome or reason, and
 // otherwise one in five minutes. The zero value is ready; it may be used by many goroutines at a time.
 // Its memory is bounded: with more checks than gateSize, some are let through more often.

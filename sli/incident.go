@@ -41,6 +41,9 @@ type IncidentRegion struct {
 	Undecided int64      `json:"undecided"` // slots
 	First     *time.Time `json:"first"`     // of them
 	Last      *time.Time `json:"last"`
+	// Evidence are those of them of which evidence is kept, in order of time.
+	Evidence []time.Time `json:"evidence"`
+	Summary  string      `json:"summary"` // what the first of these says, in a line; empty: nothing
 }
 
 // flapGap is how many of the longest intervals must pass well before what comes after is another incident.
@@ -170,7 +173,7 @@ func (x *Incident) See(region string, s Slot, v Verdict) {
 	}
 	i, found := slices.BinarySearchFunc(x.Regions, region, func(r IncidentRegion, name string) int { return cmp.Compare(r.Region, name) })
 	if !found {
-		x.Regions = slices.Insert(x.Regions, i, IncidentRegion{Region: region})
+		x.Regions = slices.Insert(x.Regions, i, IncidentRegion{Region: region, Evidence: []time.Time{}})
 	}
 	r, at := &x.Regions[i], utc(s.At)
 	if r.First == nil {
@@ -191,6 +194,21 @@ func (x *Incident) See(region string, s Slot, v Verdict) {
 func (x *Incident) Spend(o *SLO, w SLOWindow) {
 	allowed := (1 - float64(o.Objective)) * w.Length.Seconds()
 	x.BudgetSpent[o.Name] = x.BadSeconds / allowed
+}
+
+// Summary is what the earliest evidence of it says, in a line; empty: none is kept.
+func (x *Incident) Summary() string {
+	var first *IncidentRegion
+	for i := range x.Regions {
+		r := &x.Regions[i]
+		if len(r.Evidence) > 0 && (first == nil || r.Evidence[0].Before(first.Evidence[0])) {
+			first = r
+		}
+	}
+	if first == nil {
+		return ""
+	}
+	return first.Summary
 }
 
 // SortedReasons are the reasons, the most frequent first.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/gaikei/gaikei/sli"
@@ -125,7 +126,7 @@ func TestIncidentSees(t *testing.T) {
 	want := []sli.IncidentRegion{
 		{Region: "osaka", Undecided: 1, First: &third, Last: &third}, {Region: "tokyo", Bad: 2, First: &first, Last: &second},
 	}
-	if d := cmp.Diff(want, x.Regions); d != "" {
+	if d := cmp.Diff(want, x.Regions, cmpopts.EquateEmpty()); d != "" {
 		t.Errorf("regions (-want +got):\n%s", d)
 	}
 	if d := cmp.Diff([]string{"no_vouch", "status", "timeout"}, x.SortedReasons()); d != "" {

@@ -17,6 +17,7 @@ type Query struct {
 	Now     time.Time // the asker's clock, from which as_of is derived
 	// Figures are what is asked for: all, or FiguresAvailability, which is a hundred times less to read.
 	Figures string
+	AsOf    time.Time // an earlier as_of, for the same answer as then; zero, or later: the one derived
 }
 
 // FiguresAvailability asks for all figures but those of latencies.
@@ -44,6 +45,9 @@ func AsOf(now time.Time, budget time.Duration) time.Time {
 func (q Query) Resolve(asOf time.Time) (Window, error) {
 	if err := q.contradiction(); err != nil {
 		return Window{}, fmt.Errorf("window: %w", err)
+	}
+	if !q.AsOf.IsZero() && q.AsOf.Before(asOf) {
+		asOf = q.AsOf
 	}
 	w := Window{AsOf: asOf.UnixMilli(), Settled: true}
 	if q.Window > 0 {

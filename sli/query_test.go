@@ -38,6 +38,9 @@ func TestResolve(t *testing.T) {
 		{"from as_of on", sli.Query{From: ms(500), To: ms(900)}, window(500, 500, false)},
 		{"later than as_of", sli.Query{From: ms(700), To: ms(900)}, window(700, 700, false)},
 		{"later, without an end", sli.Query{From: ms(700)}, window(700, 700, true)},
+		{"as then", sli.Query{Window: 100 * time.Millisecond, AsOf: ms(400)}, sli.Window{From: ms(300).UnixMilli(), To: ms(400).UnixMilli(), AsOf: ms(400).UnixMilli(), Settled: true}},
+		{"beyond the as_of of then", sli.Query{From: ms(100), To: ms(450), AsOf: ms(400)}, sli.Window{From: ms(100).UnixMilli(), To: ms(400).UnixMilli(), AsOf: ms(400).UnixMilli()}},
+		{"as of what is to come", sli.Query{Window: 100 * time.Millisecond, AsOf: ms(600)}, window(400, 500, true)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got, err := test.q.Resolve(asOf)

@@ -56,13 +56,23 @@ func (r *serverReader) Uptimes(ctx context.Context, q sli.Query, lengths []time.
 	return getList[sli.UptimeReport](ctx, r, "api/v1/uptime", v)
 }
 
-// getList asks for a list by parameters.
+// getList asks for a list by parameters, to its end.
 func getList[T any](ctx context.Context, r *serverReader, path string, v url.Values) ([]T, error) {
-	var list struct {
-		Items []T `json:"items"`
+	var all []T
+	for {
+		var list struct {
+			Items []T     `json:"items"`
+			Next  *string `json:"next"`
+		}
+		if err := r.get(ctx, r.base+path+"?"+v.Encode(), &list); err != nil {
+			return nil, err
+		}
+		all = append(all, list.Items...)
+		if list.Next == nil {
+			return all, nil
+		}
+		v.Set("next", *list.Next)
 	}
-	err := r.get(ctx, r.base+path+"?"+v.Encode(), &list)
-	return list.Items, err
 }
 
 // quorumOptions are those of a question that a quorum decides.
@@ -108,7 +118,8 @@ func newIncidents(std streams) *cobra.Command {
 		Short: "When checks were bad, by how many regions, and why",
 		Long: "Prints when checks were bad: when fewer regions than the quorum saw them good. Outbreaks less than three intervals apart are\n" +
 			"one incident. When all regions were blind at once, for two intervals or more, nobody can tell: that is an undecided one.\n" +
-			"Incidents are derived from the timelines whenever they are asked for, so corrections change them.",
+			"Incidents are derived from the timelines whenever they are asked for, so corrections change them. The last column is what the\n" +
+			"first evidence says, if any is kept; the page of the check, and /api/v1/evidence, show all of it.",
 		Example: "  gaikei incidents --window 28d\n  gaikei incidents --check shop --quorum 2 -o json",
 	}
 	return byQuorum(std, cmd, answer[sli.Incident]{text: writeIncidentsTable, csv: writeIncidentsCSV}, reader.Incidents)
@@ -120,7 +131,7 @@ func writeIncidentsTable(w io.Writer, list []sli.Incident) error {
 		return err
 	}
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "CHECK\tKIND\tFROM\tTO\t±\tBAD FOR\tOUTBREAKS\tREGIONS\tREASONS\tWORST LATENCY\tBUDGET SPENT")
+	fmt.Fprintln(tw, "CHECK\tKIND\tFROM\tTO\t±\tBAD FOR\tOUTBREAKS\tREGIONS\tREASONS\tWORST LATENCY\tBUDGET SPENT\tFIRST EVIDENCE")
 	for i := range list {
 		x := &list[i]
 		to := "goes on"
@@ -131,9 +142,9 @@ func writeIncidentsTable(w io.Writer, list []sli.Incident) error {
 		for _, r := range x.Regions {
 			regions = append(regions, r.Region)
 		}
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\n", x.Check, x.Kind, stamp(x.From), to, secondsText(x.UncertaintySeconds),
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\t%s\t%s\t%s\t%s\n", x.Check, x.Kind, stamp(x.From), to, secondsText(x.UncertaintySeconds),
 			secondsText(x.BadSeconds), x.Outbreaks, strings.Join(regions, ","), strings.Join(x.SortedReasons(), ","),
-			sli.FormatSeconds(x.WorstLatency), spentText(x.BudgetSpent))
+			sli.FormatSeconds(x.WorstLatency), spentText(x.BudgetSpent), printable(x.Summary()))
 	}
 	return tw.Flush()
 }

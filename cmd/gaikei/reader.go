@@ -232,6 +232,9 @@ func parameters(q sli.Query) url.Values {
 	if !q.To.IsZero() {
 		v.Set("to", q.To.Format(time.RFC3339Nano))
 	}
+	if !q.AsOf.IsZero() {
+		v.Set("as_of", q.AsOf.Format(time.RFC3339Nano))
+	}
 	return v
 }
 
@@ -274,9 +277,19 @@ func (r *serverReader) do(req *http.Request, into any) error {
 		return r.problemOf(resp.StatusCode, body)
 	}
 	if err := json.NewDecoder(body).Decode(into); err != nil {
-		return unreachable(fmt.Errorf("ask %s: the answer is not what the API of Gaikei gives: %w", r.base, err), anotherServer)
+		return r.unreadable(err)
 	}
 	return nil
+}
+
+// unreadable tells an answer that broke off from one that another program gave.
+func (r *serverReader) unreadable(err error) error {
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	if errors.As(err, &syntax) || errors.As(err, &kind) || errors.Is(err, io.EOF) {
+		return unreachable(fmt.Errorf("ask %s: the answer is not what the API of Gaikei gives: %w", r.base, err), anotherServer)
+	}
+	return unreachable(fmt.Errorf("ask %s: the answer broke off: %w", r.base, err), "ask again; the log of the server may say why")
 }
 
 const anotherServer = "another program seems to listen there; --server and --data say whom to ask"

@@ -76,6 +76,10 @@ slos:
 	if xs := incidents(); len(xs) != 1 || xs[0].Kind != sli.IncidentBad || xs[0].To == nil || xs[0].Reasons["status"] < 4 || xs[0].Regions[0].Region != "here" || xs[0].BudgetSpent["strict"] <= 0 {
 		t.Errorf("incidents: got %+v, want the outage, which spent some of the budget", xs)
 	}
+	p.until("tells the evidence of the incident", func() bool {
+		xs := incidents()
+		return len(xs) == 1 && len(xs[0].Regions[0].Evidence) > 0 && strings.HasPrefix(xs[0].Summary(), "status: got ")
+	})
 	code, out, errs := gaikei(t, "corrections", "add", "--data", data, "--check", "shop", "--from", outage.Format(time.RFC3339), "--to", "now",
 		"--effect", "good", "--category", "test", "--reason", "it was this test")
 	if code != exitFine {

@@ -181,6 +181,9 @@ func (s *Store) Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum, s
 			if err := s.detail(ctx, of, &c.views[i], c.spans[i], w.To); err != nil {
 				return nil, fmt.Errorf("derive incidents: %w", err)
 			}
+			if err := s.prove(ctx, of, c.views[i].Series); err != nil {
+				return nil, fmt.Errorf("derive incidents: %w", err)
+			}
 		}
 		incidents = append(incidents, of...)
 	}

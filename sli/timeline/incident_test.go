@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 	"time"
@@ -101,4 +102,69 @@ func inconclusive(check string, at time.Time) probe.Result {
 	r := down(check, at)
 	r.Outcome, r.Reason = probe.Inconclusive, probe.NoVouch
 	return r
+}
+
+func TestIncidentsHaveEvidence(t *testing.T) { everywhere(t, testIncidentsHaveEvidence) }
+
+func testIncidentsHaveEvidence(t *testing.T, p place) {
+	s := p.store(t)
+	begin := noon.Add(-time.Hour)
+	instant := func(n int) time.Time { return begin.Add(time.Duration(n) * 10 * time.Second) }
+	b := probe.Batch{Epochs: []probe.Epoch{follow("shop")}}
+	for n := range 300 {
+		if r := up("shop", instant(n)); n/10%10 != 5 {
+			b.Results = append(b.Results, r)
+		} else {
+			b.Results = append(b.Results, down("shop", instant(n)))
+		}
+	}
+	ingest(t, s, in("tokyo", message(t, "p", b)), in("osaka", message(t, "p", b)))
+	var ms []Message
+	for _, x := range []struct {
+		region, prober, outcome string
+		slot                    int
+	}{
+		{"tokyo", "p", "down", 40}, // of no incident
+		{"tokyo", "p", "down", 52},
+		{"tokyo", "q", "down", 52},
+		{"tokyo", "p", "down", 59},
+		{"tokyo", "p", "up", 57},
+		{"osaka", "p", "down", 51},
+		{"tokyo", "p", "down", 150},
+	} {
+		body, err := json.Marshal(probe.Evidence{
+			Check: "shop", Slot: instant(x.slot).UnixMilli(), Outcome: x.outcome, Detail: probe.Detail{Error: fmt.Sprintf("slot %d of %s", x.slot, x.region)},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ms = append(ms, Message{Region: x.region, Prober: x.prober, Received: noon, Payload: body})
+	}
+	if err := s.IngestEvidence(t.Context(), ms); err != nil {
+		t.Fatal(err)
+	}
+	catchUp(t, s)
+	xs, err := s.Incidents(t.Context(), sli.Query{From: begin, To: instant(299)}, sli.Quorum{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for i := range xs {
+		for _, r := range xs[i].Regions {
+			text := fmt.Sprintf("%d %s %q", i, r.Region, r.Summary)
+			for _, at := range r.Evidence {
+				text += fmt.Sprintf(" %d", at.Sub(begin)/(10*time.Second))
+			}
+			got = append(got, text)
+		}
+		got = append(got, xs[i].Summary())
+	}
+	want := []string{
+		`0 osaka "slot 51 of osaka" 51`, `0 tokyo "slot 52 of tokyo" 52 59`, "slot 51 of osaka",
+		`1 osaka ""`, `1 tokyo "slot 150 of tokyo" 150`, "slot 150 of tokyo",
+		`2 osaka ""`, `2 tokyo ""`, "",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("(-want +got):\n%s", d)
+	}
 }

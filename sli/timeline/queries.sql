@@ -124,6 +124,9 @@ DELETE FROM evidence WHERE check_id = $1 AND region = $2 AND slot < (
 -- name: evidence
 SELECT body FROM evidence WHERE check_id = $1 AND region = $2 ORDER BY slot DESC, prober LIMIT $3;
 
+-- name: evidence between
+SELECT slot, body FROM evidence WHERE check_id = $1 AND region = $2 AND slot >= $3 AND slot <= $4 ORDER BY slot, prober;
+
 -- name: all evidence
 SELECT check_id, region, slot, prober, body FROM evidence ORDER BY check_id, region, slot, prober;
 

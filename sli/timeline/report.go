@@ -104,22 +104,23 @@ func (s *Store) Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, e
 
 // countAll tallies every series that the query asks for, by check and region, as if there were some more corrections.
 func (s *Store) countAll(ctx context.Context, q sli.Query, more ...sli.Correction) (sli.Window, []counted, error) {
-	w, err := s.window(q)
+	c, err := s.counting(ctx, q)
 	if err != nil {
-		return w, nil, err
-	}
-	c := counting{s: s, w: w, plain: q.Figures == sli.FiguresAvailability}
-	if c.corrections, err = s.corrections(ctx, w.From, w.To); err != nil {
-		return w, nil, err
+		return sli.Window{}, nil, err
 	}
 	c.corrections = append(c.corrections, more...)
-	all := s.counted(q, w)
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
-	for _, some := range someChecks(all) {
-		g.Go(func() error { return c.count(ctx, some) })
+	all := s.counted(q, c.w)
+	return c.w, all, c.countAll(ctx, all)
+}
+
+// counting prepares to count what a query asks for.
+func (s *Store) counting(ctx context.Context, q sli.Query) (*counting, error) {
+	w, err := s.window(q)
+	if err != nil {
+		return nil, err
 	}
-	return w, all, g.Wait()
+	corrections, err := s.corrections(ctx, w.From, w.To)
+	return &counting{s: s, w: w, corrections: corrections, plain: q.Figures == sli.FiguresAvailability}, err
 }
 
 // someChecks cuts series, by check, into lists of whole checks: if there are many, of so many that it pays to read them at once.
@@ -144,6 +145,16 @@ type counting struct {
 	w           sli.Window
 	corrections []sli.Correction
 	plain       bool // without latencies
+}
+
+// countAll tallies series, by check.
+func (c *counting) countAll(ctx context.Context, all []counted) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for _, some := range someChecks(all) {
+		g.Go(func() error { return c.count(ctx, some) })
+	}
+	return g.Wait()
 }
 
 // count tallies some series, by check.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -21,11 +22,7 @@ type Analyst interface {
 	Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error)
 }
 
-func (s *server) apiSLOs(r *http.Request) (any, error) {
-	v, err := values(r, parameter{"slo", true})
-	if err != nil {
-		return nil, err
-	}
+func (s *server) apiSLOs(r *http.Request, v url.Values) (any, error) {
 	all, err := s.Analyst.SLOs(r.Context(), s.Now())
 	if err != nil {
 		return nil, err
@@ -45,34 +42,33 @@ func (s *server) apiSLOs(r *http.Request) (any, error) {
 	return listOf(all), nil
 }
 
-func (s *server) apiIncidents(r *http.Request) (any, error) {
-	return byQuorum(s, r, s.Analyst.Incidents)
-}
-
-func (s *server) apiCertainty(r *http.Request) (any, error) {
-	return byQuorum(s, r, s.Analyst.Certainties)
-}
-
-// byQuorum asks a question about a window that a quorum decides.
-func byQuorum[T any](s *server, r *http.Request, question func(context.Context, sli.Query, sli.Quorum) ([]T, error)) (any, error) {
-	ask := func(ctx context.Context, q sli.Query) ([]T, error) {
-		var quorum sli.Quorum
-		if text := r.URL.Query().Get("quorum"); text != "" {
-			if err := quorum.UnmarshalText([]byte(text)); err != nil {
-				return nil, badParameter("quorum", text, err.Error())
-			}
-		}
-		return question(ctx, q, quorum)
+func (s *server) apiCertainty(r *http.Request, v url.Values) (any, error) {
+	quorum, err := quorumOf(v)
+	if err != nil {
+		return nil, err
 	}
-	return figuresFor(s, r, ask, parameter{"check", true}, parameter{"region", true}, parameter{name: "quorum"})
+	return figuresFor(s, r, v, func(ctx context.Context, q sli.Query) ([]sli.Certainty, error) {
+		return s.Analyst.Certainties(ctx, q, quorum)
+	})
+}
+
+// quorumOf reads a quorum; the zero one is the default.
+func quorumOf(v url.Values) (sli.Quorum, error) {
+	var quorum sli.Quorum
+	if text := v.Get("quorum"); text != "" {
+		if err := quorum.UnmarshalText([]byte(text)); err != nil {
+			return quorum, badParameter("quorum", text, err.Error())
+		}
+	}
+	return quorum, nil
 }
 
 // mostLengths bounds how many windows may be asked for.
 const mostLengths = 100
 
-func (s *server) apiUptime(r *http.Request) (any, error) {
+func (s *server) apiUptime(r *http.Request, v url.Values) (any, error) {
 	ask := func(ctx context.Context, q sli.Query) ([]sli.UptimeReport, error) {
-		texts := r.URL.Query()["length"]
+		texts := v["length"]
 		if len(texts) > mostLengths {
 			return nil, badParameter("length", fmt.Sprint(len(texts)), fmt.Sprintf("given too often, want at most %d", mostLengths))
 		}
@@ -86,18 +82,5 @@ func (s *server) apiUptime(r *http.Request) (any, error) {
 		}
 		return s.Analyst.Uptimes(ctx, q, lengths)
 	}
-	return figuresFor(s, r, ask, parameter{"check", true}, parameter{"region", true}, parameter{"length", true})
-}
-
-// analystRoutes are those of a process that has an Analyst.
-func (s *server) analystRoutes() map[string]route {
-	if s.Analyst == nil {
-		return nil
-	}
-	return map[string]route{
-		"/api/v1/slos":      reads(answer(s.apiSLOs)),
-		"/api/v1/incidents": reads(answer(s.apiIncidents)),
-		"/api/v1/uptime":    reads(answer(s.apiUptime)),
-		"/api/v1/certainty": reads(answer(s.apiCertainty)),
-	}
+	return figuresFor(s, r, v, ask)
 }

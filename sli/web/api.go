@@ -1,19 +1,16 @@
 package web
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"maps"
 	"net/http"
+	"net/url"
 	"slices"
-	"strconv"
 
-	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/sli"
 )
 
-// A list is what every list of the API looks like. Next is where the rest is found; there is never any yet.
+// A list is what every list of the API looks like. Next is where the rest is found; nil: there is no more.
 type list[T any] struct {
 	Items []T     `json:"items"`
 	Next  *string `json:"next"`
@@ -26,48 +23,20 @@ func listOf[T any](items []T) list[T] {
 	return list[T]{Items: items}
 }
 
-// answer makes a handler of a function that returns what to write as JSON.
-func answer(f func(r *http.Request) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		v, err := f(r)
-		if err != nil {
-			problemOf(err).write(w)
-			return
-		}
-		// Into memory first: once the status is written, an error can no longer be told.
-		var body bytes.Buffer
-		if err := json.NewEncoder(&body).Encode(v); err != nil {
-			problemOf(err).write(w)
-			return
-		}
-		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", strconv.Itoa(body.Len()))
-		_, _ = w.Write(body.Bytes())
-	}
+func (s *server) apiPhases(r *http.Request, v url.Values) (any, error) {
+	return figuresFor(s, r, v, s.Source.Phases)
 }
 
-func (s *server) apiSLI(r *http.Request) (any, error) {
-	return figuresFor(s, r, s.Source.Reports, parameter{"check", true}, parameter{"region", true})
+func (s *server) apiProbers(r *http.Request, v url.Values) (any, error) {
+	return figuresFor(s, r, v, s.Source.Probers)
 }
 
-func (s *server) apiPhases(r *http.Request) (any, error) {
-	return figuresFor(s, r, s.Source.Phases, parameter{"check", true}, parameter{"region", true})
+func (s *server) apiRejected(r *http.Request, v url.Values) (any, error) {
+	return figuresFor(s, r, v, s.Source.Rejected)
 }
 
-func (s *server) apiProbers(r *http.Request) (any, error) {
-	return figuresFor(s, r, s.Source.Probers, parameter{"region", true})
-}
-
-func (s *server) apiRejected(r *http.Request) (any, error) {
-	return figuresFor(s, r, s.Source.Rejected, parameter{"region", true})
-}
-
-// figuresFor asks a question about a window, restricted by these parameters.
-func figuresFor[T any](s *server, r *http.Request, ask func(context.Context, sli.Query) ([]T, error), by ...parameter) (any, error) {
-	v, err := values(r, append(by, windowParameters...)...)
-	if err != nil {
-		return nil, err
-	}
+// figuresFor asks a question about a window.
+func figuresFor[T any](s *server, r *http.Request, v url.Values, ask func(context.Context, sli.Query) ([]T, error)) (any, error) {
 	q, err := s.query(v)
 	if err != nil {
 		return nil, err
@@ -97,10 +66,7 @@ type checkItem struct {
 	Enabled         bool              `json:"enabled"`
 }
 
-func (s *server) apiChecks(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
-	}
+func (s *server) apiChecks(*http.Request, url.Values) (any, error) {
 	var items []checkItem
 	for _, c := range s.Catalog() {
 		items = append(items, itemOf(c))
@@ -130,68 +96,17 @@ func itemOf(c Check) checkItem {
 	return it
 }
 
-func (s *server) apiOutlook(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
-	}
+func (s *server) apiOutlook(r *http.Request, _ url.Values) (any, error) {
 	return s.Source.Outlook(r.Context())
 }
 
-func (s *server) apiConfig(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
-	}
-	return struct {
-		YAML string `json:"yaml"`
-	}{s.Config()}, nil
+func (s *server) apiConfig(*http.Request, url.Values) (any, error) {
+	return configAnswer{s.Config()}, nil
 }
 
-// An evidenceItem is a piece of evidence and the region it is from.
-type evidenceItem struct {
-	Region string `json:"region"`
-	probe.Evidence
-}
-
-func (s *server) apiEvidence(r *http.Request) (any, error) {
-	v, err := values(r, parameter{name: "check"}, parameter{name: "region"}, parameter{name: "limit"})
-	if err != nil {
-		return nil, err
-	}
-	n, err := limit(v, 10, 50)
-	if err != nil {
-		return nil, err
-	}
-	check := v.Get("check")
-	if check == "" {
-		return nil, badParameter("check", "", "required; for example check=shop")
-	}
-	if err := s.knownNames(r.Context(), []string{check}, v["region"]); err != nil {
-		return nil, err
-	}
-	regions := v["region"]
-	if len(regions) == 0 {
-		if regions, err = s.regionsOf(r.Context(), check); err != nil {
-			return nil, err
-		}
-	}
-	items, err := s.evidence(r.Context(), check, regions, n)
-	return listOf(items), err
-}
-
-// evidence returns the last n pieces over these regions, newest first.
-func (s *server) evidence(ctx context.Context, check string, regions []string, n int) ([]evidenceItem, error) {
-	var items []evidenceItem
-	for _, region := range regions {
-		es, err := s.Source.Evidence(ctx, check, region, n)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range es {
-			items = append(items, evidenceItem{region, e})
-		}
-	}
-	slices.SortStableFunc(items, func(a, b evidenceItem) int { return int(b.Slot - a.Slot) })
-	return items[:min(n, len(items))], nil
+// A configAnswer is the configuration in force.
+type configAnswer struct {
+	YAML string `json:"yaml"`
 }
 
 // knownNames refuses names that neither the configuration nor any timeline knows.

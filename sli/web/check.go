@@ -76,7 +76,7 @@ func (s *server) check(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) checkPage(r *http.Request) (*checkPage, error) {
-	v, err := values(r, parameter{name: "window"})
+	v, err := values(r, pageWindow)
 	if err != nil {
 		return nil, err
 	}

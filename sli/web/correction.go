@@ -32,11 +32,7 @@ type Corrector interface {
 const correctionWant = `{"checks":["shop"],"regions":[],"from":"2026-11-23T00:00:00Z","to":"2026-11-23T01:00:00Z",` +
 	`"effect":"exclude","category":"false_alarm","reason":"…","author":"…"}`
 
-func (s *server) apiCorrections(r *http.Request) (any, error) {
-	v, err := values(r, append([]parameter{{"check", true}, {"region", true}}, windowParameters...)...)
-	if err != nil {
-		return nil, err
-	}
+func (s *server) apiCorrections(r *http.Request, v url.Values) (any, error) {
 	q, err := s.correctionQuery(v)
 	if err != nil {
 		return nil, err
@@ -56,10 +52,7 @@ func (s *server) correctionQuery(v url.Values) (sli.Query, error) {
 	return sli.Query{Checks: v["check"], Regions: v["region"], From: time.Unix(0, 0).UTC(), Now: s.Now()}, nil
 }
 
-func (s *server) apiCorrect(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
-	}
+func (s *server) apiCorrect(r *http.Request, _ url.Values) (any, error) {
 	c, err := s.correction(r)
 	if err != nil {
 		return nil, err
@@ -78,11 +71,7 @@ type previewItem struct {
 }
 
 // apiPreview answers with the reports that a correction would change.
-func (s *server) apiPreview(r *http.Request) (any, error) {
-	v, err := values(r, windowParameters...)
-	if err != nil {
-		return nil, err
-	}
+func (s *server) apiPreview(r *http.Request, v url.Values) (any, error) {
 	q, err := s.query(v)
 	if err != nil {
 		return nil, err
@@ -179,17 +168,16 @@ func labelText(labels map[string]string) string {
 	return strings.Join(parts, ", ")
 }
 
-func (s *server) apiRevokeCorrection(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
-	}
+// revocationWant shows how a correction is ended.
+const revocationWant = `{"author":"…","reason":"…"}`
+
+func (s *server) apiRevokeCorrection(r *http.Request, _ url.Values) (any, error) {
 	var rev sli.Revocation
-	const want = `{"author":"…","reason":"…"}`
-	if err := readBody(r, &rev, want); err != nil {
+	if err := readBody(r, &rev, revocationWant); err != nil {
 		return nil, err
 	}
 	if err := rev.Validate(); err != nil {
-		return nil, &problem{Title: "Bad request", Status: http.StatusBadRequest, Detail: err.Error(), Want: want}
+		return nil, &problem{Title: "Bad request", Status: http.StatusBadRequest, Detail: err.Error(), Want: revocationWant}
 	}
 	id := r.PathValue("id")
 	done, err := s.Corrector.Revoke(r.Context(), id, rev)
@@ -202,7 +190,7 @@ func (s *server) apiRevokeCorrection(r *http.Request) (any, error) {
 			Want: "an id of /api/v1/corrections that was not revoked",
 		}
 	}
-	return map[string]string{"revoked": id}, nil
+	return revoked{id}, nil
 }
 
 // readBody reads what is sent to change something, strictly.
@@ -217,17 +205,4 @@ func readBody(r *http.Request, into any, want string) error {
 		return &problem{Title: "Bad request", Status: http.StatusBadRequest, Detail: "the body cannot be read: " + err.Error(), Want: want}
 	}
 	return nil
-}
-
-// correctionRoutes are those of a process that keeps corrections.
-func (s *server) correctionRoutes() map[string]route {
-	if s.Corrector == nil {
-		return nil
-	}
-	return map[string]route{
-		"/api/v1/corrections":                  reads(answer(s.apiCorrections)),
-		"POST /api/v1/corrections":             {ScopeWrite, answer(s.apiCorrect)},
-		"POST /api/v1/corrections/preview":     {ScopeRead, answer(s.apiPreview)},
-		"POST /api/v1/corrections/{id}/revoke": {ScopeWrite, answer(s.apiRevokeCorrection)},
-	}
 }

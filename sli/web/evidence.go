@@ -1,7 +1,6 @@
 package web
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/gaikei/gaikei/probe"
@@ -26,37 +25,9 @@ func viewEvidence(region string, e probe.Evidence, now time.Time) evidenceView {
 	g := glyphNamed(e.Outcome)
 	v := evidenceView{
 		Evidence: e, Region: region, Glyph: g, State: stateOf(g), At: at, Ago: ago(now.Sub(at)),
-		Summary: summaryOf(e), Waterfall: waterfall(e), Total: shortDuration(attemptLength(e)),
+		Summary: e.Summary(), Waterfall: waterfall(e), Total: shortDuration(attemptLength(e)),
 	}
 	return v
-}
-
-// longestSummary bounds a line, in runes.
-const longestSummary = 160
-
-// summaryOf is the assertion that failed, else the error, else what was answered.
-func summaryOf(e probe.Evidence) string {
-	for _, o := range e.Detail.Assertions {
-		if !o.Held {
-			return clip(fmt.Sprintf("%s: got %s, want %s", o.What, o.Got, o.Want))
-		}
-	}
-	switch {
-	case e.Detail.Error != "":
-		return clip(e.Detail.Error)
-	case e.Detail.StatusLine != "":
-		return clip(e.Detail.StatusLine)
-	case e.Reason == probe.Reached.String():
-		return clip("something answers at " + e.Dialled)
-	}
-	return clip(e.Detail.Message)
-}
-
-func clip(s string) string {
-	if rs := []rune(s); len(rs) > longestSummary {
-		return string(rs[:longestSummary-1]) + "…"
-	}
-	return s
 }
 
 // A bar is a phase in a waterfall.

@@ -81,7 +81,7 @@ func (s *server) index(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *server) indexPage(r *http.Request) (*indexPage, error) {
-	v, err := values(r, parameter{name: "window"}, parameter{name: "region"}, parameter{name: "show"}, parameter{name: "q"})
+	v, err := values(r, indexParameters...)
 	if err != nil {
 		return nil, err
 	}

@@ -1,8 +1,10 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"time"
 
@@ -101,21 +103,20 @@ func (m *memory) Reports(_ context.Context, q sli.Query) ([]sli.Report, error) {
 		return nil, err
 	}
 	var out []sli.Report
-	parts := map[string][]sli.Part{}
-	var checks []string
-	for _, x := range m.order {
-		if !wanted(q.Checks, x.Check) || !wanted(q.Regions, x.Region) {
-			continue
+	var parts []sli.Part
+	order := slices.SortedFunc(slices.Values(m.order), func(a, b sli.Series) int {
+		return cmp.Or(cmp.Compare(a.Check, b.Check), cmp.Compare(a.Region, b.Region))
+	})
+	for i, x := range order {
+		subject := sli.Subject{Check: x.Check, Region: x.Region, Under: m.lines[x].under}
+		if wanted(q.Checks, x.Check) && wanted(q.Regions, x.Region) {
+			parts = append(parts, sli.Part{Region: x.Region, Weight: 1, Tally: m.tally(x, w)})
+			out = append(out, sli.RegionReport(w, subject, parts[len(parts)-1]))
 		}
-		if !slices.Contains(checks, x.Check) {
-			checks = append(checks, x.Check)
+		if last := i == len(order)-1 || order[i+1].Check != x.Check; last && len(parts) > 0 {
+			out = append(out, sli.Pooled(w, subject, parts))
+			parts = nil
 		}
-		t := m.tally(x, w)
-		out = append(out, sli.RegionReport(w, sli.Subject{Check: x.Check, Region: x.Region, Under: m.lines[x].under}, sli.Part{Tally: t}))
-		parts[x.Check] = append(parts[x.Check], sli.Part{Region: x.Region, Weight: 1, Tally: t})
-	}
-	for _, c := range checks {
-		out = append(out, sli.Pooled(w, sli.Subject{Check: c, Under: m.lines[sli.Series{Check: c, Region: parts[c][0].Region}].under}, parts[c]))
 	}
 	return out, nil
 }
@@ -219,4 +220,25 @@ func up(latency time.Duration) sli.Slot {
 
 func notUp(o sli.Outcome, r probe.Reason) sli.Slot {
 	return sli.Slot{Outcome: o, Reason: r.String(), Latency: sli.NoLatency, Attempts: 1}
+}
+
+// EachReport gives the reports check by check, by id.
+func (m *memory) EachReport(ctx context.Context, q sli.Query, from string) iter.Seq2[[]sli.Report, error] {
+	return func(yield func([]sli.Report, error) bool) {
+		all, err := m.Reports(ctx, q)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for len(all) > 0 {
+			n := slices.IndexFunc(all, func(r sli.Report) bool { return r.Check != all[0].Check })
+			if n < 0 {
+				n = len(all)
+			}
+			if all[0].Check >= from && !yield(all[:n], nil) {
+				return
+			}
+			all = all[n:]
+		}
+	}
 }

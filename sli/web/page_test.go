@@ -140,9 +140,9 @@ func TestEvidenceInOneLine(t *testing.T) {
 		"HTTP/1.1 200 OK":                        recovered(noon),
 		"something answers at 198.51.100.7:5432": {Reason: "reached", Dialled: "198.51.100.7:5432"},
 		"":                                       {Outcome: "up"},
-		strings.Repeat("é", longestSummary-1) + "…": {Detail: probe.Detail{Error: strings.Repeat("é", longestSummary+1)}},
+		strings.Repeat("é", 159) + "…":           {Detail: probe.Detail{Error: strings.Repeat("é", 161)}},
 	} {
-		if got := summaryOf(e); got != want {
+		if got := e.Summary(); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

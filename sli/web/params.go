@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gaikei/gaikei/sli"
 )
@@ -15,10 +16,11 @@ import (
 type parameter struct {
 	name       string
 	repeatable bool
+	needed     bool   // there is no answer without it
+	about      string // what it means, for the document
+	schema     object // of one value; nil: any text
+	example    any
 }
-
-// The parameters that ask for a window of time.
-var windowParameters = []parameter{{name: "window"}, {name: "from"}, {name: "to"}}
 
 // values reads the query strictly: a parameter that is misspelt must not silently change the question.
 func values(r *http.Request, takes ...parameter) (url.Values, error) {
@@ -36,6 +38,11 @@ func values(r *http.Request, takes ...parameter) (url.Values, error) {
 			return nil, unknownParameter(name, takes)
 		case len(v[name]) > 1 && !takes[i].repeatable:
 			return nil, badParameter(name, strings.Join(v[name], ", "), "given more than once")
+		}
+	}
+	for _, p := range takes {
+		if p.needed && v.Get(p.name) == "" {
+			return nil, badParameter(p.name, "", fmt.Sprintf("required; for example %s=%v", p.name, p.example))
 		}
 	}
 	return v, nil
@@ -59,9 +66,17 @@ func unknownParameter(name string, takes []parameter) *problem {
 }
 
 // query makes a question of the parameters.
-func (s *server) query(v url.Values) (sli.Query, error) {
-	now := s.Now()
+func (s *server) query(v url.Values) (sli.Query, error) { return s.queryAt(v, s.Now()) }
+
+// queryAt makes a question of the parameters as it is asked at an instant.
+func (s *server) queryAt(v url.Values, now time.Time) (sli.Query, error) {
 	q, err := ParseQuery(v.Get("window"), v.Get("from"), v.Get("to"), now)
+	if err == nil {
+		q.AsOf, err = parseTime(v.Get("as_of"), now)
+		if err != nil {
+			err = fmt.Errorf("as_of: %w", err)
+		}
+	}
 	if err == nil {
 		// Told here, since a contradiction is the asker's fault and a failing store is not.
 		_, err = q.Resolve(now)

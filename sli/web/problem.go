@@ -39,13 +39,18 @@ func problemOf(err error) *problem {
 }
 
 func (p problem) write(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", typeProblem)
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(p.text())
+}
+
+// text is the problem as a line of JSON.
+func (p problem) text() []byte {
 	p.Type = "about:blank"
 	body, err := json.Marshal(p)
 	if err != nil {
-		http.Error(w, p.Detail, http.StatusInternalServerError)
-		return
+		// Texts and a number can always be written.
+		panic("web: write a problem: " + err.Error())
 	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(body, '\n'))
+	return append(body, '\n')
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -69,24 +70,21 @@ type Presence struct {
 	Faults       []string   `json:"faults"`               // what keeps it from seeing
 }
 
-func (s *server) apiPresence(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
+func (s *server) apiPresence(*http.Request, url.Values) (any, error) {
+	present := s.Roster.Present()
+	for i := range present {
+		if present[i].Faults == nil {
+			present[i].Faults = []string{}
+		}
 	}
-	return listOf(s.Roster.Present()), nil
+	return listOf(present), nil
 }
 
-func (s *server) apiMeeting(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
-	}
+func (s *server) apiMeeting(*http.Request, url.Values) (any, error) {
 	return s.Roster.Meeting(), nil
 }
 
-func (s *server) apiEnrollments(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
-	}
+func (s *server) apiEnrollments(r *http.Request, _ url.Values) (any, error) {
 	es, err := s.Roster.Enrollments(r.Context())
 	return listOf(es), err
 }
@@ -94,12 +92,12 @@ func (s *server) apiEnrollments(r *http.Request) (any, error) {
 // maxBody bounds what is sent to change something.
 const maxBody = 64 << 10
 
-func (s *server) apiEnroll(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
-	}
+// enrollmentWant shows how a key is let in.
+const enrollmentWant = `{"key":"U…","region":"tokyo","prober":"p1"}`
+
+func (s *server) apiEnroll(r *http.Request, _ url.Values) (any, error) {
 	var e Enrollment
-	if err := readBody(r, &e, `{"key":"U…","region":"tokyo","prober":"p1"}`); err != nil {
+	if err := readBody(r, &e, enrollmentWant); err != nil {
 		return nil, err
 	}
 	if err := s.Roster.Enroll(r.Context(), e); err != nil {
@@ -108,10 +106,7 @@ func (s *server) apiEnroll(r *http.Request) (any, error) {
 	return e, nil
 }
 
-func (s *server) apiRevoke(r *http.Request) (any, error) {
-	if _, err := values(r); err != nil {
-		return nil, err
-	}
+func (s *server) apiRevoke(r *http.Request, _ url.Values) (any, error) {
 	key := r.PathValue("key")
 	done, err := s.Roster.Revoke(r.Context(), key)
 	if err != nil {
@@ -123,7 +118,12 @@ func (s *server) apiRevoke(r *http.Request) (any, error) {
 			Want: "a key of /api/v1/enrollments that was not revoked",
 		}
 	}
-	return map[string]string{"revoked": key}, nil
+	return revoked{key}, nil
+}
+
+// A revoked answer names what was ended.
+type revoked struct {
+	Revoked string `json:"revoked"`
 }
 
 // refusal makes a problem of what an asker cannot have.
@@ -134,20 +134,6 @@ func refusal(err error) error {
 	return err
 }
 
-func (s *server) apiChanges(r *http.Request) (any, error) {
-	return figuresFor(s, r, s.Source.Changes, parameter{"check", true}, parameter{"region", true})
-}
-
-// rosterRoutes are those of an aggregator that probers connect to.
-func (s *server) rosterRoutes() map[string]route {
-	if s.Roster == nil {
-		return nil
-	}
-	return map[string]route{
-		"/api/v1/presence":                 reads(answer(s.apiPresence)),
-		"/api/v1/transport":                reads(answer(s.apiMeeting)),
-		"/api/v1/enrollments":              reads(answer(s.apiEnrollments)),
-		"POST /api/v1/enrollments":         {ScopeWrite, answer(s.apiEnroll)},
-		"DELETE /api/v1/enrollments/{key}": {ScopeWrite, answer(s.apiRevoke)},
-	}
+func (s *server) apiChanges(r *http.Request, v url.Values) (any, error) {
+	return figuresFor(s, r, v, s.Source.Changes)
 }

@@ -10,41 +10,16 @@
 //
 // # The API
 //
-// All answers are JSON. Lists are {"items":[…],"next":null}; errors are problem details as of RFC 9457 with
-// the members type, title, status, detail and, where they apply, parameter, got, want and nearest. An
+// All answers are JSON. Lists are {"items":[…],"next":…}, or line by line for who accepts application/x-ndjson; errors are problem
+// details as of RFC 9457 with the members type, title, status, detail and, where they apply, parameter, got, want and nearest. An
 // unknown or repeated parameter is an error. Times are RFC 3339 or relative to now, like -1h; durations are
 // like 90s, 1h30m or 28d.
 //
-//	GET /api/v1/sli       check, region (both repeatable); window, or from and to (default: window=1h)
-//	GET /api/v1/probers   region (repeatable); window, or from and to
-//	GET /api/v1/slos      slo (repeatable): how the SLOs of the configuration in force stand, and what to decide
-//	GET /api/v1/incidents as /api/v1/sli, and quorum: what was bad by it, and when all regions were blind
-//	GET /api/v1/certainty as /api/v1/incidents: how sure availabilities are
-//	GET /api/v1/uptime    as /api/v1/sli, and length (repeatable): the worst window of each length
-//	GET /api/v1/phases    as /api/v1/sli, in whole hours around the window
-//	GET /api/v1/changes   as /api/v1/sli; what the configuration changed, oldest first
-//	GET /api/v1/checks    the checks of the configuration in force
-//	GET /api/v1/outlook   islands and peninsulas: what regions see together
-//	GET /api/v1/config    the same as it is written, {"yaml":…}, without credentials
-//	GET /api/v1/rejected  region and a window, as /api/v1/sli; messages that were put aside, newest first
-//	GET /api/v1/evidence  check (required), region, limit (1 to 50, default 10); newest first
-//	GET /healthz /readyz  plain text; 200, or 503 with the reason
-//	GET /metrics          see Collector
+// What there is stands in the tables of operations.go, of which the handlers and the OpenAPI document at /api/v1/openapi.json are
+// made. To add an operation is to add a row there, and what its new members mean to words.go.
 //
-// Where corrections are kept, also
-//
-//	GET  /api/v1/corrections            check, region (repeatable), and a window (default: all time); oldest first
-//	POST /api/v1/corrections            make one; an sli.Correction, whose labels choose further checks; needs scope write
-//	POST /api/v1/corrections/preview    a window; what one would change, {"items":[{"now":…,"then":…}]}; changes nothing
-//	POST /api/v1/corrections/ID/revoke  end one; {"author":…,"reason":…}; needs scope write
-//
-// Where probers of other processes connect, also
-//
-//	GET    /api/v1/presence           how the probers fare
-//	GET    /api/v1/transport          where they connect
-//	GET    /api/v1/enrollments        the keys that may connect, and those that might
-//	POST   /api/v1/enrollments        let a key in; {"key":…,"region":…,"prober":…}; needs scope write
-//	DELETE /api/v1/enrollments/KEY    revoke a key and end its connections; needs scope write
+// An answer of up to a mebibyte is held back until it is whole, and has an ETag. A longer one is sent as it is made; if that fails,
+// the connection is broken.
 //
 // # The page
 //
@@ -54,8 +29,10 @@ package web
 
 import (
 	"context"
-	"maps"
+	"iter"
 	"net/http"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -69,6 +46,9 @@ type Source interface {
 	// Reports gives one report per check and region that was due in the window, and one per check over its
 	// regions. All answers to one question have the same as_of.
 	Reports(ctx context.Context, q sli.Query) ([]sli.Report, error)
+	// EachReport gives the same check by check, by id, from a check on; the empty one is the first. Those of a check are by region,
+	// and then the one over all. It holds few at a time. An error is the last thing it gives.
+	EachReport(ctx context.Context, q sli.Query, from string) iter.Seq2[[]sli.Report, error]
 	// Probers gives one report per region.
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
 	// Phases gives one report per check and region that was due in the window, in whole hours around it.
@@ -128,21 +108,19 @@ type Options struct {
 // goroutine that outlives a request.
 func NewHandler(o Options) http.Handler {
 	s := newServer(o)
-	routes := s.routes()
-	maps.Copy(routes, s.rosterRoutes())
-	maps.Copy(routes, s.correctionRoutes())
-	maps.Copy(routes, s.analystRoutes())
-	return s.serving(routes)
+	return s.serving(s.routes())
 }
 
 // NewStatusHandler serves health and metrics alone, for a process that keeps no timelines: Source, Catalog and Faults
 // are not used. It is safe for concurrent use.
 func NewStatusHandler(o Options) http.Handler {
 	s := newServer(o)
-	all := s.routes()
 	routes := map[string]route{"/": reads(s.nothingElse)}
-	for _, path := range []string{"/healthz", "/readyz", "/metrics"} {
-		routes[path] = all[path]
+	for _, o := range s.plainOperations() {
+		switch o.pattern {
+		case "/healthz", "/readyz", "/metrics":
+			routes[o.pattern] = o.route()
+		}
 	}
 	return s.serving(routes)
 }
@@ -169,6 +147,8 @@ type server struct {
 	board  board
 	pages  *pages
 	assets map[string]asset
+	// document describes what is served.
+	document func() (*document, error)
 }
 
 func newServer(o Options) *server {
@@ -200,25 +180,19 @@ type route struct {
 	handler http.HandlerFunc
 }
 
+// operations are all that are served.
+func (s *server) operations() []operation {
+	return slices.Concat(s.plainOperations(), s.figureOperations(), s.correctionOperations(), s.rosterOperations(), s.documentOperations())
+}
+
 func (s *server) routes() map[string]route {
-	return map[string]route{
-		"/{$}":             reads(s.index),
-		"/checks/{id}":     reads(s.check),
-		"/static/{name}":   reads(s.static),
-		"/api/v1/sli":      reads(answer(s.apiSLI)),
-		"/api/v1/phases":   reads(answer(s.apiPhases)),
-		"/api/v1/changes":  reads(answer(s.apiChanges)),
-		"/api/v1/outlook":  reads(answer(s.apiOutlook)),
-		"/api/v1/config":   reads(answer(s.apiConfig)),
-		"/api/v1/checks":   reads(answer(s.apiChecks)),
-		"/api/v1/probers":  reads(answer(s.apiProbers)),
-		"/api/v1/evidence": reads(answer(s.apiEvidence)),
-		"/api/v1/rejected": reads(answer(s.apiRejected)),
-		"/healthz":         {ScopeNone, readOnly(s.healthz)},
-		"/readyz":          {ScopeNone, readOnly(s.readyz)},
-		"/metrics":         reads(s.metrics().ServeHTTP),
-		"/":                reads(s.notFound),
+	operations := s.operations()
+	s.document = sync.OnceValues(func() (*document, error) { return newDocument(s.Version, operations) })
+	routes := map[string]route{"/": reads(s.notFound)}
+	for i := range operations {
+		routes[operations[i].pattern] = operations[i].route()
 	}
+	return routes
 }
 
 // reads makes a route that can only be read.

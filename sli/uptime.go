@@ -22,9 +22,9 @@ func NewUptime(tracks []Track, weights []float64, from, to int64) *Uptime {
 	first, end := (from+minuteMS-1)/minuteMS, to/minuteMS
 	n := int(max(0, end-first))
 	u := &Uptime{from: first * minuteMS, good: make([]float64, n+1), valid: make([]float64, n+1), on: make([]float64, n+1)}
-	for i, t := range tracks {
-		if weights[i] > 0 {
-			u.add(t, weights[i])
+	for i, weight := range whole(weights) {
+		if weight > 0 {
+			u.add(tracks[i], weight)
 		}
 	}
 	for i := range n {
@@ -33,6 +33,24 @@ func NewUptime(tracks []Track, weights []float64, from, to int64) *Uptime {
 		u.on[i+1] += u.on[i]
 	}
 	return u
+}
+
+// whole returns weights in the same proportion that are whole numbers, if a few decimals are all they have: sums of them are exact, so
+// that of two windows alike the earlier one is found, and half of the time is half.
+func whole(weights []float64) []float64 {
+	const decimals = 6
+	scaled := make([]float64, len(weights))
+	for scale, d := 1.0, 0; d <= decimals; scale, d = 10*scale, d+1 {
+		odd := false
+		for i, w := range weights {
+			scaled[i] = math.Round(w * scale)
+			odd = odd || scaled[i]/scale != w
+		}
+		if !odd {
+			return scaled
+		}
+	}
+	return weights
 }
 
 // add puts the time of a track into the minutes that it lies in, each after its beginning.

@@ -263,6 +263,14 @@ func TestDecisions(t *testing.T) {
 			"The window before came to 99.98%, with 80.00% of the budget left: ok.",
 		},
 		{
+			"worse by less than is shown",
+			sli.Amount{Good: 999_590, Bad: 410},
+			sli.Amount{Good: 999_580, Bad: 420},
+			nil, "ok",
+			"Availability is 99.95%, about as in the window before, above the objective of 99.9%: 58.00% of the budget is left. No action.",
+			"The window before came to 99.95%, with 59.00% of the budget left: ok.",
+		},
+		{
 			"too little is known",
 			sli.Amount{},
 			sli.Amount{Good: 7000, None: 3000},

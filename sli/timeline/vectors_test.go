@@ -133,22 +133,51 @@ func readVector(t *testing.T, file string) *vector {
 	return &v
 }
 
-// twice compares an answer with what is expected, before and after a fold.
-func (h *theatre) twice(t *testing.T, what string, expect json.RawMessage, answer func() (any, error)) {
+// play asks the i-th question of each instant, then folds and asks again. Instants ascend.
+func (h *theatre) play(t *testing.T, instants []time.Time, ask func(i int, when string)) {
 	t.Helper()
-	for _, when := range []string{"", ", folded"} {
-		got, err := answer()
+	for from := 0; from < len(instants); {
+		to := from
+		for to < len(instants) && instants[to].Equal(instants[from]) {
+			to++
+		}
+		h.advance(t, instants[from])
+		for _, when := range []string{"", ", folded"} {
+			for i := from; i < to; i++ {
+				ask(i, when)
+			}
+			foldAll(t, h.Store)
+		}
+		from = to
+	}
+}
+
+// questions asks the questions of a vector.
+func (h *theatre) questions(t *testing.T, answer func(q *question) (any, error)) {
+	t.Helper()
+	var instants []time.Time
+	for _, q := range h.v.Questions {
+		instants = append(instants, q.Now)
+	}
+	h.play(t, instants, func(i int, when string) {
+		q := &h.v.Questions[i]
+		got, err := answer(q)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text, err := json.Marshal(got)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(tree(t, expect), tree(t, text), nearly()); diff != "" {
-			t.Errorf("%s%s (-want +got):\n%s", what, when, diff)
-		}
-		foldAll(t, h.Store)
+		same(t, fmt.Sprintf("from %s to %s at %s, quorum %s, lengths %v%s", q.From, q.To, q.Now, q.Quorum, q.LengthsSeconds, when), q.Expect, got)
+	})
+}
+
+// same compares an answer with what is expected.
+func same(t *testing.T, what string, expect json.RawMessage, got any) {
+	t.Helper()
+	text, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(tree(t, expect), tree(t, text), nearly()); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
@@ -177,23 +206,21 @@ type figureSet struct {
 
 // reports asks for SLIs. The store leaves out regions of which nothing is due; the vector has empty reports of them.
 func (h *theatre) reports(t *testing.T) {
-	for i := range h.v.Questions {
-		q := &h.v.Questions[i]
-		h.advance(t, q.Now)
-		h.twice(t, fmt.Sprint("question at ", q.Now), q.Expect, func() (any, error) {
-			var want, got figureSet
-			if err := json.Unmarshal(q.Expect, &want); err != nil {
-				return nil, err
-			}
-			reports, err := h.Reports(t.Context(), q.query())
-			if err != nil {
-				return nil, err
-			}
-			probers, err := h.Probers(t.Context(), q.query())
+	h.questions(t, func(q *question) (any, error) {
+		var want, got figureSet
+		if err := json.Unmarshal(q.Expect, &want); err != nil {
+			return nil, err
+		}
+		reports, err := h.Reports(t.Context(), q.query())
+		if err != nil {
+			return nil, err
+		}
+		probers, err := h.Probers(t.Context(), q.query())
+		if err == nil {
 			got.add(&want, reports, probers)
-			return got, err
-		})
-	}
+		}
+		return got, err
+	})
 }
 
 // add takes over reports in the order of the vector; what the store leaves out must be empty there.
@@ -217,39 +244,34 @@ func (f *figureSet) add(want *figureSet, reports []sli.Report, probers []sli.Pro
 
 // incidents asks for incidents.
 func (h *theatre) incidents(t *testing.T) {
-	for i := range h.v.Questions {
-		q := &h.v.Questions[i]
-		h.advance(t, q.Now)
-		h.twice(t, fmt.Sprintf("question %s to %s by %s", q.From, q.To, q.Quorum), q.Expect, func() (any, error) {
-			var quorum sli.Quorum
-			if q.Quorum != nil {
-				if err := quorum.UnmarshalText(bytes.Trim(q.Quorum, `"`)); err != nil {
-					return nil, err
-				}
+	h.questions(t, func(q *question) (any, error) {
+		var quorum sli.Quorum
+		if q.Quorum != nil {
+			if err := quorum.UnmarshalText(bytes.Trim(q.Quorum, `"`)); err != nil {
+				return nil, err
 			}
-			xs, err := h.Incidents(t.Context(), q.query(), quorum, nil)
-			return without(t, xs, "schema_version", "check", "as_of", "budget_spent"), err
-		})
-	}
+		}
+		xs, err := h.Incidents(t.Context(), q.query(), quorum, nil)
+		return without(t, xs, "schema_version", "check", "as_of", "budget_spent"), err
+	})
 }
 
 // uptimes asks for windowed user-uptime.
 func (h *theatre) uptimes(t *testing.T) {
-	for i := range h.v.Questions {
-		q := &h.v.Questions[i]
-		h.advance(t, q.Now)
-		h.twice(t, fmt.Sprintf("question %s to %s of %v", q.From, q.To, q.LengthsSeconds), q.Expect, func() (any, error) {
-			var lengths []time.Duration
-			for _, s := range q.LengthsSeconds {
-				lengths = append(lengths, time.Duration(s)*time.Second)
-			}
-			reports, err := h.Uptimes(t.Context(), q.query(), lengths)
-			if err != nil || len(reports) != 1 {
-				return nil, fmt.Errorf("got %d reports, %w", len(reports), err)
-			}
-			return reports[0].Points, nil
-		})
-	}
+	h.questions(t, func(q *question) (any, error) {
+		var lengths []time.Duration
+		for _, s := range q.LengthsSeconds {
+			lengths = append(lengths, time.Duration(s)*time.Second)
+		}
+		reports, err := h.Uptimes(t.Context(), q.query(), lengths)
+		if err != nil {
+			return nil, err
+		}
+		if len(reports) != 1 {
+			return nil, fmt.Errorf("got %d reports, want one", len(reports))
+		}
+		return reports[0].Points, nil
+	})
 }
 
 // without is a list of objects that lack some fields, which vectors do not have.
@@ -299,21 +321,18 @@ func (h *theatre) slos(t *testing.T) {
 	for i := range h.v.Regions {
 		checks = append(checks, h.v.Regions[i].Check)
 	}
+	var instants []time.Time
 	for i := range h.v.SLOs {
-		x := &h.v.SLOs[i]
-		o := x.slo(t, checks)
-		if i == 0 || x.Now.After(h.v.SLOs[i-1].Now) {
-			h.advance(t, x.Now)
-		}
-		what := x.name()
-		h.twice(t, what, x.Expect, func() (any, error) {
-			rs, err := h.SLOs(t.Context(), []sli.SLO{o}, x.Now)
-			if err != nil {
-				return nil, err
-			}
-			return standingOf(&rs[0]), nil
-		})
+		instants = append(instants, h.v.SLOs[i].Now)
 	}
+	h.play(t, instants, func(i int, when string) {
+		x := &h.v.SLOs[i]
+		rs, err := h.SLOs(t.Context(), []sli.SLO{x.slo(t, checks)}, x.Now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, x.name()+when, x.Expect, standingOf(&rs[0]))
+	})
 }
 
 // name tells SLOs of a vector apart.

@@ -200,15 +200,17 @@ func (b *Blend) sum(i, k int, of func(leaf *Blend) float64) float64 {
 	return sum
 }
 
-// Clock is the amount between all cuts in time of the clock: divided by the weights of what had anything due.
+// Clock is the amount between all cuts in time of the clock: divided by the weights of all leaves, each of which must be of something
+// that was followed then. Whether one has a slot between the cuts does not matter: these may be closer together than slots are, and
+// amounts of short times are to add up to that of a long one.
 func (b *Blend) Clock() Amount {
 	n := b.cuts()
 	a, _ := b.Between(0, n)
-	share := b.share(0, n)
-	if share == 0 {
+	weights := b.sum(0, n, func(*Blend) float64 { return 1 })
+	if weights == 0 {
 		return Amount{}
 	}
-	return Amount{}.plus(a, 1/share)
+	return Amount{}.plus(a, 1/weights)
 }
 
 // cuts is how many amounts every line has.

@@ -140,7 +140,7 @@ type SLOReport struct {
 
 	Budget     Budget     `json:"budget"`
 	Burn       []BurnRate `json:"burn"`
-	Exhaustion *float64   `json:"exhaustion_seconds"` // until the budget is spent at the rate of the third burn window; null: it is not being spent
+	Exhaustion *float64   `json:"exhaustion_seconds"` // until the budget is spent at the rate of the third burn window; null: it lasts for the window
 	Decision   Decision   `json:"decision"`
 }
 
@@ -196,7 +196,7 @@ func NewSLOReport(s *SLO, w SLOWindow, b, observed *Blend) SLOReport {
 	for _, x := range w.Burns {
 		r.Burn = append(r.Burn, s.burn(&w, b, x))
 	}
-	r.Exhaustion = r.exhaustion(w.Length)
+	r.Exhaustion = s.exhaustion(&r, &w)
 	r.Decision = s.decide(&r, s.left(ifBad, still), s.left(ifGood, still))
 	return r
 }
@@ -253,12 +253,27 @@ func (s *SLO) burn(w *SLOWindow, b *Blend, x BurnWindow) BurnRate {
 	return r
 }
 
-// exhaustion is the time in seconds until nothing is left, if it goes on as in the third burn window, which is a day of 30.
-func (r *SLOReport) exhaustion(length time.Duration) *float64 {
-	rate := r.Burn[2].Long
-	if r.Budget.Left == nil || rate == nil || *rate == 0 {
+// exhaustion is the time in seconds until nothing is left, if it goes on as in the third burn window, which is a day of 30. A calendar's
+// budget is for what was valid so far and what is still due. Null if it lasts until the window is over, when a calendar's begins anew,
+// and of one that rolls along all that is spent by now has rolled out.
+func (s *SLO) exhaustion(r *SLOReport, w *SLOWindow) *float64 {
+	left, rate := r.Budget.Left, r.Burn[2].Long
+	switch {
+	case left == nil:
+		return nil
+	case *left <= 0:
+		return new(0.0)
+	case rate == nil || *rate == 0:
 		return nil
 	}
-	seconds := max(0, *r.Budget.Left) * length.Seconds() / *rate
-	return &seconds
+	base := w.Length.Seconds()
+	rest := base
+	if s.Calendar != "" {
+		base, rest = *r.Budget.TotalSeconds/(1-float64(s.Objective)), seconds(w.End-w.To)
+	}
+	lasts := *left * base / *rate
+	if lasts > rest {
+		return nil
+	}
+	return &lasts
 }

@@ -263,6 +263,14 @@ func TestDecisions(t *testing.T) {
 			"The window before came to 99.98%, with 80.00% of the budget left: ok.",
 		},
 		{
+			"worse by less than is shown",
+			sli.Amount{Good: 999_590, Bad: 410},
+			sli.Amount{Good: 999_580, Bad: 420},
+			nil, "ok",
+			"Availability is 99.95%, about as in the window before, above the objective of 99.9%: 58.00% of the budget is left. No action.",
+			"The window before came to 99.95%, with 59.00% of the budget left: ok.",
+		},
+		{
 			"too little is known",
 			sli.Amount{},
 			sli.Amount{Good: 7000, None: 3000},
@@ -303,3 +311,48 @@ func TestDecisions(t *testing.T) {
 		})
 	}
 }
+
+// When the budget will be spent is told only if it will be before the window is over: a calendar's budget begins anew, and of a window
+// that rolls along what was spent rolls out.
+func TestExhaustion(t *testing.T) {
+	month := time.Date(2026, 11, 29, 0, 0, 0, 0, time.UTC)
+	for _, tc := range []struct {
+		name     string
+		o        sli.SLO
+		bad, day float64 // ms of bad time before the last burn window, and in it
+		valid    float64 // ms of all valid time
+		want     *float64
+	}{
+		{"a day of thirty at twice the rate", sli.SLO{Window: 30 * 24 * time.Hour}, 0, 0.02 * days, 30 * days, new(30 * 86400 * (1 - 2.0/30) / 2)},
+		{"slow enough to roll out", sli.SLO{Window: 30 * 24 * time.Hour}, 0, 0.005 * days, 30 * days, nil},
+		{"nothing is spent", sli.SLO{Window: 30 * 24 * time.Hour}, 0, 0, 30 * days, nil},
+		{"all is spent, and nothing more is", sli.SLO{Window: 30 * 24 * time.Hour}, 0.4 * days, 0, 30 * days, new(0.0)},
+		// 28 of 30 days are over, and half of the budget is left: at the rate of 4 it lasts for 3.75 days, of which two come.
+		{"a month that is nearly over", sli.SLO{Calendar: "month"}, 0.11 * days, 0.04 * days, 28 * days, nil},
+		{"a month that ends too late", sli.SLO{Calendar: "month"}, 0.05 * days, 0.2 * days, 28 * days, new(0.05 / 0.2 * 86400)},
+		// The check began two days ago: its budget is for four days, and three quarters are spent.
+		{"a check that began in mid-month", sli.SLO{Calendar: "month"}, 0, 0.03 * days, 2 * days, new(0.01 / 0.03 * 86400)},
+	} {
+		o := tc.o
+		o.Name, o.Indicator, o.Objective, o.Timezone, o.Combine = "s", "availability", 0.99, "UTC", sli.Combine{Rule: "pooled"}
+		w, err := o.WindowAt(month, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &sli.Blend{Line: make([]sli.Amount, len(w.Cuts)-1), Still: float64(w.End - w.To)}
+		for i := range b.Line {
+			switch w.Cuts[i] {
+			case w.From:
+				b.Line[i] = sli.Amount{Bad: tc.bad, Good: tc.valid - tc.bad - days}
+			case w.To - w.Burns[2].Long.Milliseconds():
+				b.Line[i] = sli.Amount{Bad: tc.day, Good: days - tc.day}
+			}
+		}
+		r := sli.NewSLOReport(&o, w, b, nil)
+		if d := cmp.Diff(tc.want, r.Exhaustion, cmpopts.EquateApprox(1e-6, 0)); d != "" {
+			t.Errorf("%s: left %v at %v (-want +got):\n%s", tc.name, *r.Budget.Left, *r.Burn[2].Long, d)
+		}
+	}
+}
+
+const days = 24 * 3_600_000.0

@@ -97,7 +97,7 @@ func (s *SLO) says(r *SLOReport, step *Step) string {
 	}
 	fmt.Fprintf(&b, ", %s the objective of %s: %s.", side, s.Objective, budgetText(*r.Budget.Left))
 	switch {
-	case step == nil && r.Before != nil && *r.SLI < *r.Before:
+	case step == nil && r.Before != nil && *r.SLI < *r.Before && FormatRatio(r.SLI) != FormatRatio(r.Before):
 		b.WriteString(" Worse, but inside the objective: no action.")
 	case step == nil:
 		b.WriteString(" No action.")
@@ -111,6 +111,8 @@ func (s *SLO) says(r *SLOReport, step *Step) string {
 
 func compared(now, before float64) string {
 	switch {
+	case now != before && FormatRatio(&now) == FormatRatio(&before): // "99.95%, worse than 99.95%" would be read as a mistake
+		return "about as in the window before"
 	case now < before:
 		return "worse than " + FormatRatio(&before) + " in the window before"
 	case now > before:

@@ -41,6 +41,7 @@ func NewUptime(tracks []Track, weights []float64, from, to int64) *Uptime {
 	u.at = changes(tracks, u.from, int(max(0, to/minuteMS-first)))
 	u.sum, u.per = make([]use, len(u.at)), make([]use, len(u.at))
 	next := make([]int, len(tracks)) // of each the first stretch that may be in the minute
+	weights = whole(weights)
 	for k, minute := range u.at[:len(u.at)-1] {
 		begin := u.from + int64(minute)*minuteMS
 		for i, t := range tracks {
@@ -55,6 +56,24 @@ func NewUptime(tracks []Track, weights []float64, from, to int64) *Uptime {
 		u.sum[k+1] = u.sum[k].plus(u.per[k], u.at[k+1]-minute)
 	}
 	return u
+}
+
+// whole returns weights in the same proportion that are whole numbers, if a few decimals are all they have: sums of them are exact, so
+// that of two windows alike the earlier one is found, and half of the time is half.
+func whole(weights []float64) []float64 {
+	const decimals = 6
+	scaled := make([]float64, len(weights))
+	for scale, d := 1.0, 0; d <= decimals; scale, d = 10*scale, d+1 {
+		odd := false
+		for i, w := range weights {
+			scaled[i] = math.Round(w * scale)
+			odd = odd || scaled[i]/scale != w
+		}
+		if !odd {
+			return scaled
+		}
+	}
+	return weights
 }
 
 // changes lists the minutes, of n, with the beginning or the end of a stretch in them, those after them, 0 and n.

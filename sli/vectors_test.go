@@ -2,7 +2,9 @@ package sli_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -46,6 +48,7 @@ type scriptedRegion struct {
 type scriptedRun struct {
 	From      time.Time `json:"from"`
 	Count     int       `json:"count"`
+	Prober    string    `json:"prober"`
 	Outcome   string    `json:"outcome"`
 	Reason    string    `json:"reason"`
 	Latency   float64   `json:"latency_seconds"`
@@ -62,6 +65,7 @@ type scriptedCorrection struct {
 	scriptedInterval
 	Effect  string   `json:"effect"`
 	Regions []string `json:"regions"`
+	Revoked bool     `json:"revoked"`
 }
 
 type question struct {
@@ -151,7 +155,7 @@ func (v *vector) spans(t *testing.T, region string, w sli.Window) []sli.Span {
 		spans = append(spans, m.span(sli.InMaintenance))
 	}
 	for i, c := range v.Corrections {
-		if c.Regions != nil && !slices.Contains(c.Regions, region) {
+		if c.Revoked || c.Regions != nil && !slices.Contains(c.Regions, region) {
 			continue
 		}
 		effect, ok := sli.CorrectionEffect(c.Effect)
@@ -176,12 +180,6 @@ func (v *vector) play(t *testing.T, r *scriptedRegion, now time.Time) []sli.Slot
 	return v.known(t, r, now, day.Add(-24*time.Hour).UnixMilli(), day.Add(48*time.Hour).UnixMilli())
 }
 
-// within returns the due slots of a region in [from, to), as known in the end.
-func (v *vector) within(t *testing.T, r *scriptedRegion, from, to int64) []sli.Slot {
-	t.Helper()
-	return v.known(t, r, time.UnixMilli(1<<52), from, to)
-}
-
 func (r *scriptedRegion) due() []sli.Segment {
 	var epochs []sli.Epoch
 	for _, e := range r.Epochs {
@@ -199,6 +197,7 @@ func (v *vector) known(t *testing.T, r *scriptedRegion, now time.Time, from, to 
 		place[at] = len(slots)
 		slots = append(slots, sli.Slot{At: at, Cell: cell, Latency: sli.NoLatency})
 	}
+	said := make([]word, len(slots))
 	for _, run := range r.Script {
 		if run.Received.After(now) || run.From.UnixMilli() >= to {
 			continue
@@ -208,14 +207,48 @@ func (v *vector) known(t *testing.T, r *scriptedRegion, now time.Time, from, to 
 			t.Fatalf("no slot is due at %v", run.From)
 		}
 		for i := first; i < min(first+run.Count, len(slots)); i++ {
-			v.see(&slots[i], &run)
+			w := v.word(r, &run, slots[i].At)
+			if w.compare(said[i]) > 0 {
+				said[i] = w
+				v.see(&slots[i], &run)
+			}
 		}
 	}
 	return slices.DeleteFunc(slots, func(s sli.Slot) bool { return s.At < from })
 }
 
+// A word is what makes one prober's word of a slot go before another's. The zero word is none.
+type word struct {
+	class int
+	tie   [2]byte
+}
+
+func (w word) compare(o word) int {
+	if w.class != o.class {
+		return w.class - o.class
+	}
+	return bytes.Compare(w.tie[:], o.tie[:])
+}
+
+func (v *vector) word(r *scriptedRegion, run *scriptedRun, at int64) word {
+	prober := run.Prober
+	if prober == "" {
+		prober = r.Epochs[0].Prober
+	}
+	class := 3
+	switch outcomeNamed(run.Outcome) {
+	case sli.Missed:
+		class = 1
+	case sli.Inconclusive:
+		class = 2
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%d\x00%s", v.Check, r.Region, at, prober))
+	return word{class, [2]byte(sum[:2])}
+}
+
 func (v *vector) see(s *sli.Slot, run *scriptedRun) {
 	s.Outcome, s.Reason, s.Unvouched = outcomeNamed(run.Outcome), run.Reason, run.Unvouched
+	s.Latency, s.Under = sli.NoLatency, false
 	if s.Outcome == sli.Up {
 		s.Latency, s.Under = indexOf(run.Latency), run.Latency < v.Latency.UnderSeconds
 	}

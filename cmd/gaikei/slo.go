@@ -164,11 +164,14 @@ func sloWindowText(x sli.SLOReport) string {
 }
 
 func leftText(left *float64) string {
-	if left != nil && *left < 0 {
-		over := -*left
-		return "-" + strconv.FormatFloat(100*over, 'f', 1, 64) + "%"
+	if left == nil || *left >= 0 {
+		return sli.FormatRatio(left)
 	}
-	return sli.FormatRatio(left)
+	over := -*left
+	if over < 0.001 { // no "-0.0%"
+		return "-" + sli.FormatRatio(&over)
+	}
+	return "-" + strconv.FormatFloat(100*over, 'f', 1, 64) + "%"
 }
 
 // burnText is the rate that matters most.
@@ -190,9 +193,6 @@ func burnText(x sli.SLOReport) string {
 	return text
 }
 
-// longestShown is from where on it does not matter when a budget is spent.
-const longestShown = 10 * 365 * 24 * time.Hour
-
 func exhaustionText(seconds *float64) string {
 	switch {
 	case seconds == nil:
@@ -201,8 +201,6 @@ func exhaustionText(seconds *float64) string {
 		return "spent"
 	case *seconds < 60:
 		return "<1m"
-	case *seconds > longestShown.Seconds():
-		return ">" + config.FormatDuration(longestShown)
 	}
 	return config.FormatDuration(time.Duration(*seconds * float64(time.Second)).Truncate(time.Minute))
 }

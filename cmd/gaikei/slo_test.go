@@ -126,3 +126,12 @@ slos:
 		t.Errorf("uptime from the files: exit code %d\n%s%s", code, out, errs)
 	}
 }
+
+// What is overspent never looks like nothing.
+func TestLeftText(t *testing.T) {
+	for left, want := range map[float64]string{1: "100%", 0.25: "25.00%", 0: "0%", -0.0004: "-0.04%", -0.5: "-50.0%", -12: "-1200.0%"} {
+		if got := leftText(&left); got != want {
+			t.Errorf("%v: got %s, want %s", left, got, want)
+		}
+	}
+}

@@ -168,3 +168,11 @@ func TestFrontPageTellsDecisions(t *testing.T) {
 		t.Errorf("worked out %d times for two readers at once, want once", o.calls)
 	}
 }
+
+func TestOutageText(t *testing.T) {
+	for seconds, want := range map[float64]string{0: "0 s", 90: "90 s", 2419.2: "40.3 min", 40_000: "11.1 h", 3_000_000: "833.3 h"} {
+		if got := outage(seconds); got != want {
+			t.Errorf("%v: got %s, want %s", seconds, got, want)
+		}
+	}
+}

@@ -76,7 +76,18 @@ func rowOfSLO(r *sli.SLOReport) sloRow {
 		if *left > 0 {
 			text = formatRatio(*left)
 		}
-		row.Left = figure{Text: text, Why: fmt.Sprintf("%.3g s of %.3g s of full outage are spent", *r.Budget.SpentSeconds, *r.Budget.TotalSeconds), Defined: true}
+		row.Left = figure{Text: text, Why: fmt.Sprintf("%s of %s of full outage are spent", outage(*r.Budget.SpentSeconds), outage(*r.Budget.TotalSeconds)), Defined: true}
 	}
 	return row
+}
+
+// outage is time in the unit in which it is no large number.
+func outage(seconds float64) string {
+	switch {
+	case seconds < 600:
+		return fmt.Sprintf("%.3g s", seconds)
+	case seconds < 36_000:
+		return fmt.Sprintf("%.1f min", seconds/60)
+	}
+	return fmt.Sprintf("%.1f h", seconds/3600)
 }

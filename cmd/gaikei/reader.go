@@ -29,6 +29,7 @@ const defaultServer = "http://127.0.0.1:8080"
 // A reader answers questions about timelines: a server does, and so does a data folder.
 type reader interface {
 	Reports(ctx context.Context, q sli.Query) ([]sli.Report, error)
+	Steps(ctx context.Context, q sli.Query, p sli.Period) ([]sli.Report, error)
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
 	Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error)
 	Rejected(ctx context.Context, q sli.Query) ([]sli.Rejected, error)

@@ -60,6 +60,11 @@ func (a analyst) Uptimes(ctx context.Context, q sli.Query, lengths []time.Durati
 	return a.c.store.Uptimes(ctx, q, lengths)
 }
 
+// Steps gives the figures of the steps of a window.
+func (a analyst) Steps(ctx context.Context, q sli.Query, p sli.Period) ([]sli.Report, error) {
+	return a.c.store.Steps(ctx, q, p)
+}
+
 // resolvedSLOs are those of a file, with the ids of all checks in place of "all".
 func resolvedSLOs(file *config.File) []sli.SLO {
 	list := slices.Clone(file.SLOs)

@@ -13,6 +13,7 @@ import (
 // An Analyst answers what needs more than counts. All methods are safe for concurrent use.
 type Analyst interface {
 	SLOSource
+	Historian
 	// Incidents derives the incidents in the window by a quorum; the zero one is the default.
 	Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error)
 	// Certainties tells how sure availabilities are; the zero quorum is the default.
@@ -95,6 +96,7 @@ func (s *server) analystRoutes() map[string]route {
 		return nil
 	}
 	return map[string]route{
+		"/api/v1/series":    reads(answer(s.apiSeries)),
 		"/api/v1/slos":      reads(answer(s.apiSLOs)),
 		"/api/v1/incidents": reads(answer(s.apiIncidents)),
 		"/api/v1/uptime":    reads(answer(s.apiUptime)),

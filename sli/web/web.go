@@ -16,6 +16,7 @@
 // like 90s, 1h30m or 28d.
 //
 //	GET /api/v1/sli       check, region (both repeatable); window, or from and to (default: window=1h)
+//	GET /api/v1/series    as /api/v1/sli, step and timezone: the same figures step by step
 //	GET /api/v1/probers   region (repeatable); window, or from and to
 //	GET /api/v1/slos      slo (repeatable): how the SLOs of the configuration in force stand, and what to decide
 //	GET /api/v1/incidents as /api/v1/sli, and quorum: what was bad by it, and when all regions were blind

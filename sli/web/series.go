@@ -1,0 +1,84 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// A Historian answers what many windows one after the other amount to, reading the timelines once. All methods are safe for concurrent
+// use. Their errors wrap sli.ErrTooMany where more is asked for than one answer has room for.
+type Historian interface {
+	// Steps gives the reports of each step of the window, as Source.Reports gives them for the step alone.
+	Steps(ctx context.Context, q sli.Query, p sli.Period) ([]sli.Report, error)
+}
+
+// calendarUnits are the steps that are no length.
+var calendarUnits = [...]string{"day", "week", "month", "quarter"}
+
+// stepParameters ask for a window by steps.
+var stepParameters = []parameter{{name: "step"}, {name: "timezone"}}
+
+// ParsePeriod makes steps of texts: a length such as 1h, or day, week, month or quarter in a time zone of the IANA list, UTC if none is given.
+// The command line reads its flags with it too.
+func ParsePeriod(step, zone string) (sli.Period, error) {
+	var p sli.Period
+	if slices.Contains(calendarUnits[:], step) {
+		p.Unit, p.Zone = step, time.UTC
+	} else {
+		d, err := parseDuration(step)
+		if err != nil {
+			return p, fmt.Errorf("step: %w; or day, week, month or quarter", err)
+		}
+		p.Length = d
+	}
+	if zone != "" {
+		z, err := time.LoadLocation(zone)
+		if err != nil || zone == "Local" {
+			return p, fmt.Errorf("timezone: got %q, want one of the IANA list such as Asia/Tokyo", zone)
+		}
+		p.Zone = z
+	}
+	if err := p.Validate(); err != nil {
+		return p, fmt.Errorf("step: %w", err)
+	}
+	return p, nil
+}
+
+// period reads the parameters of steps; a default for those that name none.
+func period(r *http.Request, usual string) (sli.Period, error) {
+	v := r.URL.Query()
+	step, zone := v.Get("step"), v.Get("timezone")
+	if step == "" {
+		step = usual
+	}
+	p, err := ParsePeriod(step, zone)
+	if err != nil {
+		return p, &problem{Title: "Bad request", Status: http.StatusBadRequest, Detail: err.Error(), Got: step, Want: "step=1h, or step=day and timezone=Asia/Tokyo"}
+	}
+	return p, nil
+}
+
+// roomy makes it the asker's fault if there is too much to answer.
+func roomy[T any](items []T, err error) ([]T, error) {
+	if errors.Is(err, sli.ErrTooMany) {
+		return nil, &problem{Title: "Bad request", Status: http.StatusBadRequest, Detail: err.Error(), Want: "less at once"}
+	}
+	return items, err
+}
+
+func (s *server) apiSeries(r *http.Request) (any, error) {
+	ask := func(ctx context.Context, q sli.Query) ([]sli.Report, error) {
+		p, err := period(r, "1h")
+		if err != nil {
+			return nil, err
+		}
+		return roomy(s.Analyst.Steps(ctx, q, p))
+	}
+	return figuresFor(s, r, ask, append([]parameter{{"check", true}, {"region", true}}, stepParameters...)...)
+}

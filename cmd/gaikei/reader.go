@@ -75,9 +75,14 @@ type whereOptions struct {
 }
 
 func (o *whereOptions) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
+	o.windowFlags(cmd)
+}
+
+// windowFlags are those of a command that is not about regions.
+func (o *whereOptions) windowFlags(cmd *cobra.Command) {
 	o.whom.flags(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
 	f.StringVar(&o.window, "window", "", "`length` of the window that ends now, like 1h or 28d (default 1h)")
 	f.StringVar(&o.from, "from", "", "`time` the window begins at: RFC 3339, or relative like -2h")
 	f.StringVar(&o.to, "to", "", "with --from, `time` the window ends before: RFC 3339, or relative like -1h (default now)")

@@ -37,6 +37,11 @@ func (s *Store) slo(ctx context.Context, o *sli.SLO, asOf time.Time) (sli.SLORep
 	if err != nil {
 		return sli.SLOReport{}, err
 	}
+	return s.sloIn(ctx, o, w)
+}
+
+// sloIn reports on a window of an SLO.
+func (s *Store) sloIn(ctx context.Context, o *sli.SLO, w sli.SLOWindow) (_ sli.SLOReport, err error) {
 	w.NotBefore(s.cutoff())
 	m := s.members(o, &w)
 	if m.corrections, err = s.corrections(ctx, m.begin(), w.To); err != nil {
@@ -67,7 +72,8 @@ type members struct {
 	regions     []string
 	weights     map[string]float64
 	corrections []sli.Correction
-	corrected   bool // one of them has a say
+	corrected   bool     // one of them has a say
+	read        *reading // nil: nothing was read ahead
 }
 
 func (s *Store) members(o *sli.SLO, w *sli.SLOWindow) *members {
@@ -188,21 +194,21 @@ func (m *members) by(lines []sli.Blend, part func(*view) string, within func(*vi
 
 // line counts the slots of a timeline between the cuts.
 func (m *members) line(ctx context.Context, v *view) (*sli.Blend, error) {
+	_, still := sli.CountDue(v.due, m.w.To, m.w.End)
+	b := &sli.Blend{Still: float64(still)}
+	if m.read != nil {
+		b.Line = m.read.line(population{v.Series, m.measure(v)}, m.w.Cuts)
+		return b, nil
+	}
 	spans, err := m.spans(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	b := &sli.Blend{Line: make([]sli.Amount, len(m.w.Cuts)-1)}
-	for i := range b.Line {
-		t, err := m.s.tally(ctx, *v, sli.Window{From: m.w.Cuts[i], To: m.w.Cuts[i+1]}, spans)
-		if err != nil {
-			return nil, err
-		}
-		b.Line[i] = t.Amount(m.measure(v))
+	ts, err := m.s.tallies(ctx, *v, m.w.Cuts, spans)
+	for i := range ts {
+		b.Line = append(b.Line, ts[i].Amount(m.measure(v)))
 	}
-	_, still := sli.CountDue(v.due, m.w.To, m.w.End)
-	b.Still = float64(still)
-	return b, nil
+	return b, err
 }
 
 func (m *members) spans(ctx context.Context, v *view) ([]sli.Span, error) {
@@ -215,6 +221,9 @@ func (m *members) spans(ctx context.Context, v *view) ([]sli.Span, error) {
 
 // track reads how a timeline fared from the slot on whose cell the first cut is in.
 func (m *members) track(ctx context.Context, v *view) (sli.Track, error) {
+	if m.read != nil {
+		return m.read.tracks[population{v.Series, m.measure(v)}], nil
+	}
 	spans, err := m.spans(ctx, v)
 	if err != nil {
 		return nil, err

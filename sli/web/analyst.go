@@ -96,10 +96,11 @@ func (s *server) analystRoutes() map[string]route {
 		return nil
 	}
 	return map[string]route{
-		"/api/v1/series":    reads(answer(s.apiSeries)),
-		"/api/v1/slos":      reads(answer(s.apiSLOs)),
-		"/api/v1/incidents": reads(answer(s.apiIncidents)),
-		"/api/v1/uptime":    reads(answer(s.apiUptime)),
-		"/api/v1/certainty": reads(answer(s.apiCertainty)),
+		"/api/v1/series":       reads(answer(s.apiSeries)),
+		"/api/v1/slos":         reads(answer(s.apiSLOs)),
+		"/api/v1/slos/history": reads(answer(s.apiSLOHistory)),
+		"/api/v1/incidents":    reads(answer(s.apiIncidents)),
+		"/api/v1/uptime":       reads(answer(s.apiUptime)),
+		"/api/v1/certainty":    reads(answer(s.apiCertainty)),
 	}
 }

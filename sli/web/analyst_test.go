@@ -54,6 +54,16 @@ func (o *oracle) Steps(_ context.Context, q sli.Query, p sli.Period) ([]sli.Repo
 	return []sli.Report{{Check: "shop"}}, nil
 }
 
+func (o *oracle) SLONames() []string { return []string{"a", "b"} }
+
+func (o *oracle) SLOHistory(_ context.Context, names []string, q sli.Query, p sli.Period) ([]sli.SLOPoint, error) {
+	o.query, o.period = q, p
+	if _, err := p.Cuts(0, q.Window.Milliseconds()); err != nil {
+		return nil, err
+	}
+	return []sli.SLOPoint{{SLOReport: standing(strings.Join(names, "+")), Step: sli.SLOStep{From: noon}}}, nil
+}
+
 // standing is an SLO's report with defined figures.
 func standing(name string) sli.SLOReport {
 	sliRatio, left, rate := 0.99, 0.5, 2.0

@@ -16,6 +16,10 @@ import (
 type Historian interface {
 	// Steps gives the reports of each step of the window, as Source.Reports gives them for the step alone.
 	Steps(ctx context.Context, q sli.Query, p sli.Period) ([]sli.Report, error)
+	// SLONames are the SLOs of the configuration in force, in its order.
+	SLONames() []string
+	// SLOHistory tells of SLOs, all without names, how they stood at the end of each step of the window; by SLO and time.
+	SLOHistory(ctx context.Context, names []string, q sli.Query, p sli.Period) ([]sli.SLOPoint, error)
 }
 
 // calendarUnits are the steps that are no length.
@@ -81,4 +85,32 @@ func (s *server) apiSeries(r *http.Request) (any, error) {
 		return roomy(s.Analyst.Steps(ctx, q, p))
 	}
 	return figuresFor(s, r, ask, append([]parameter{{"check", true}, {"region", true}}, stepParameters...)...)
+}
+
+// historyWindow is the window of a question about the past of SLOs that names none.
+const historyWindow = "28d"
+
+func (s *server) apiSLOHistory(r *http.Request) (any, error) {
+	v, err := values(r, slices.Concat([]parameter{{"slo", true}}, windowParameters, stepParameters)...)
+	if err != nil {
+		return nil, err
+	}
+	if !v.Has("window") && !v.Has("from") && !v.Has("to") {
+		v.Set("window", historyWindow)
+	}
+	q, err := s.query(v)
+	if err != nil {
+		return nil, err
+	}
+	p, err := period(r, "1d")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range v["slo"] {
+		if err := known("slo", name, s.Analyst.SLONames()); err != nil {
+			return nil, err
+		}
+	}
+	points, err := roomy(s.Analyst.SLOHistory(r.Context(), v["slo"], q, p))
+	return listOf(points), err
 }

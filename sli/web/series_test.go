@@ -31,6 +31,12 @@ func TestSeriesAPI(t *testing.T) {
 		{"no step", "series?step=often", 400, "or day, week, month or quarter", sli.Period{}},
 		{"of part of a second", "series?step=10ms", 400, "want whole seconds", sli.Period{}},
 		{"too many", "series?step=1s&window=28d", 400, "too many steps of 1s, want at most 5000", sli.Period{Length: time.Second}},
+		{"history", "slos/history", 200, `"slo":"","indicator"`, sli.Period{Length: 24 * time.Hour}},
+		{"of some", "slos/history?slo=a&slo=b&step=month&window=400d", 200, `"slo":"a+b","indicator"`, sli.Period{Unit: "month", Zone: time.UTC}},
+		{"its step", "slos/history?slo=a", 200, `"step":{"from":"2026-`, sli.Period{Length: 24 * time.Hour}},
+		{"of an unknown one", "slos/history?slo=aa", 400, `did you mean \"a\"?`, sli.Period{}},
+		{"too many points", "slos/history?step=1s", 400, "too many steps", sli.Period{Length: time.Second}},
+		{"no check", "slos/history?check=shop", 400, "unknown here", sli.Period{}},
 		{"a typo", "series?stepp=1h", 400, `"nearest":"step"`, sli.Period{}},
 		{"an unknown check", "series?check=shopp", 400, `did you mean \"shop\"?`, sli.Period{}},
 	} {

@@ -19,6 +19,7 @@
 //	GET /api/v1/series    as /api/v1/sli, step and timezone: the same figures step by step
 //	GET /api/v1/probers   region (repeatable); window, or from and to
 //	GET /api/v1/slos      slo (repeatable): how the SLOs of the configuration in force stand, and what to decide
+//	GET /api/v1/slos/history  slo, step and timezone (default: step=1d), a window (default: window=28d): how they stood
 //	GET /api/v1/incidents as /api/v1/sli, and quorum: what was bad by it, and when all regions were blind
 //	GET /api/v1/certainty as /api/v1/incidents: how sure availabilities are
 //	GET /api/v1/uptime    as /api/v1/sli, and length (repeatable): the worst window of each length

@@ -111,7 +111,7 @@ func newSLO(std streams) *cobra.Command {
 	}
 	o.flags(cmd)
 	cmd.Flags().Lookup("output").Usage = "`format`: text, json or csv"
-	cmd.AddCommand(newSLODraft(std), newSLOHistory(std))
+	cmd.AddCommand(newSLODraft(std), newSLOHistory(std), newSLOReview(std))
 	cmd.Flags().BoolVar(&o.exitCode, "exit-code", false, "end with 1 if a decision is exhausted")
 	return cmd
 }

@@ -42,6 +42,11 @@ func (a Amount) plus(b Amount, w float64) Amount {
 // Plus adds another amount.
 func (a Amount) Plus(b Amount) Amount { return a.plus(b, 1) }
 
+// Minus takes away another amount that is part of it.
+func (a Amount) Minus(b Amount) Amount {
+	return Amount{a.Good - b.Good, a.Bad - b.Bad, a.None - b.None, a.Excluded - b.Excluded, a.GoodSlots - b.GoodSlots, a.BadSlots - b.BadSlots}
+}
+
 // Valid is the time that counts as good or bad.
 func (a Amount) Valid() float64 { return a.Good + a.Bad }
 

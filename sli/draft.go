@@ -52,7 +52,7 @@ func NewDrafts(r *Report, regions int) []Draft {
 	}
 	seen := fmt.Sprintf("Observed: %s over %s, in %d slots; %s of the due time came to a verdict.",
 		FormatRatio(r.Availability.Ratio), daysText(r.Seconds.Due/float64(max(regions, 1))), slots, FormatRatio(r.Coverage))
-	if o, ok := attainable(*r.Availability.Ratio, perWindow); ok {
+	if o, ok := Attainable(*r.Availability.Ratio, perWindow); ok {
 		d.Objective = float64(o)
 		d.Evidence = []string{seen, spentSentence(*r.Availability.Ratio, o), shownSentence(o, perWindow)}
 		drafts = append(drafts, d)
@@ -63,8 +63,8 @@ func NewDrafts(r *Report, regions int) []Draft {
 	return drafts
 }
 
-// attainable is the highest customary objective that leaves room, and that so many slots can show.
-func attainable(ratio float64, slots int64) (Ratio, bool) {
+// Attainable is the highest customary objective that leaves room, and that so many slots can show.
+func Attainable(ratio float64, slots int64) (Ratio, bool) {
 	for _, o := range customaryObjectives {
 		if 1-ratio <= room*(1-float64(o)) && SlotsToShow(o) <= slots {
 			return o, true
@@ -90,7 +90,7 @@ func latencyDraft(d Draft, r *Report, slots int64) (Draft, bool) {
 		if l.Ratio == nil {
 			return d, false
 		}
-		o, ok := attainable(*l.Ratio, slots)
+		o, ok := Attainable(*l.Ratio, slots)
 		d.Objective = float64(o)
 		d.Evidence = []string{
 			fmt.Sprintf("Observed: %s under %s.", FormatRatio(l.Ratio), FormatSeconds((*Value)(l.UnderSeconds))), spentSentence(*l.Ratio, o), shownSentence(o, slots),

@@ -38,6 +38,18 @@ func (t *Tally) AddAll(slots iter.Seq[Slot], spans []Span) {
 	}
 }
 
+// AddSteps counts due slots, in order of time, each in the tally of its step: the i-th is from cuts[i] to cuts[i+1]. Slots before the
+// first cut or after the last must not come.
+func AddSteps(ts []Tally, cuts []int64, slots iter.Seq[Slot], spans []Span) {
+	c, i := newCursor(spans), 0
+	for s := range slots {
+		for s.At >= cuts[i+1] {
+			i++
+		}
+		ts[i].add(&s, c.at(s.At), 1)
+	}
+}
+
 // add counts n slots that are alike.
 func (t *Tally) add(s *Slot, r ruling, n int64) {
 	o := s.Outcome

@@ -95,7 +95,25 @@ func TestOneNumber(t *testing.T) {
 	if n := running[0].Phases[0]; n.Phase != "connect" || n.Count < want[0].Slots.Good {
 		t.Errorf("phases: got first %+v, want the %d connects of up slots in the window, and the others of the hour", n, want[0].Slots.Good)
 	}
+	steps := func(how ...string) {
+		t.Helper()
+		var got []sli.Report
+		if err := json.Unmarshal([]byte(ask(append(how, "--step", "2s", "-o", "json")...)), &got); err != nil {
+			t.Fatalf("by steps: %v", err)
+		}
+		sum := map[string]int64{}
+		for _, r := range got {
+			sum[text(r.Region)] += r.Slots.Good
+		}
+		for _, r := range want {
+			if sum[text(r.Region)] != r.Slots.Good || len(got) < 3*2 {
+				t.Errorf("by %d steps, %v: %d good slots in region %q, want %d", len(got), how, sum[text(r.Region)], text(r.Region), r.Slots.Good)
+			}
+		}
+	}
+	steps("--server", "http://"+p.listen)
 	p.stop()
+	steps("--data", data)
 	same("files", ask("--data", data, "-o", "json"))
 	for i, r := range phases("--data", data) {
 		// What came in between belongs to the hour too.

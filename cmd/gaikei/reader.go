@@ -29,6 +29,7 @@ const defaultServer = "http://127.0.0.1:8080"
 // A reader answers questions about timelines: a server does, and so does a data folder.
 type reader interface {
 	Reports(ctx context.Context, q sli.Query) ([]sli.Report, error)
+	Steps(ctx context.Context, q sli.Query, p sli.Period) ([]sli.Report, error)
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
 	Phases(ctx context.Context, q sli.Query) ([]sli.PhaseReport, error)
 	Rejected(ctx context.Context, q sli.Query) ([]sli.Rejected, error)
@@ -71,12 +72,18 @@ type whereOptions struct {
 	window   string
 	from, to string
 	output   string
+	figures  string
 }
 
 func (o *whereOptions) flags(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
+	o.windowFlags(cmd)
+}
+
+// windowFlags are those of a command that is not about regions.
+func (o *whereOptions) windowFlags(cmd *cobra.Command) {
 	o.whom.flags(cmd)
 	f := cmd.Flags()
-	f.StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
 	f.StringVar(&o.window, "window", "", "`length` of the window that ends now, like 1h or 28d (default 1h)")
 	f.StringVar(&o.from, "from", "", "`time` the window begins at: RFC 3339, or relative like -2h")
 	f.StringVar(&o.to, "to", "", "with --from, `time` the window ends before: RFC 3339, or relative like -1h (default now)")
@@ -159,7 +166,7 @@ func (o *whereOptions) query(now time.Time) (sli.Query, error) {
 	if err != nil {
 		return q, usage("for example --window 1h, or --from 2026-11-23T00:00:00Z --to -1h", "%w", err)
 	}
-	q.Checks, q.Regions = o.checks, o.regions
+	q.Checks, q.Regions, q.Figures = o.checks, o.regions, o.figures
 	return q, nil
 }
 
@@ -231,6 +238,9 @@ func parameters(q sli.Query) url.Values {
 	}
 	if !q.To.IsZero() {
 		v.Set("to", q.To.Format(time.RFC3339Nano))
+	}
+	if q.Figures != "" {
+		v.Set("figures", q.Figures)
 	}
 	if !q.AsOf.IsZero() {
 		v.Set("as_of", q.AsOf.Format(time.RFC3339Nano))

@@ -15,18 +15,41 @@ import (
 
 func newSLI(std streams) *cobra.Command {
 	var o whereOptions
+	var steps stepOptions
 	cmd := &cobra.Command{
 		Use:   "sli",
 		Short: "Availability, latency and coverage of every check",
 		Long: "Prints the indicators of every check, by region and pooled over the regions. A figure that cannot be computed is\n" +
-			"shown as a dash, never as 0 % or 100 %; coverage says how much of the due time the figures rest on.",
-		Example: "  gaikei sli --window 28d\n  gaikei sli --check shop --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z -o json\n  gaikei sli --data gaikei-data",
+			"shown as a dash, never as 0 % or 100 %; coverage says how much of the due time the figures rest on. With --step the window\n" +
+			"is told step by step, for a chart: each with the figures that it has when it is asked for alone, and they add up to those of\n" +
+			"the window. Lengths are counted from midnight UTC on 1 January 1970, so 1d is a day of UTC; the ends may be cut short.",
+		Example: "  gaikei sli --window 28d\n  gaikei sli --check shop --from 2026-11-23T00:00:00Z --to 2026-11-24T00:00:00Z -o json\n  gaikei sli --step day --timezone Asia/Tokyo --window 28d -o csv\n  gaikei sli --data gaikei-data",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return answer[sli.Report]{ask: reader.Reports, text: writeSLITable, csv: writeSLICSV}.print(cmd.Context(), &o, std)
+			a := answer[sli.Report]{ask: reader.Reports, text: writeSLITable, csv: writeSLICSV}
+			switch {
+			case o.figures != "" && o.figures != sli.FiguresAvailability:
+				return usage("without --figures there are all", "--figures %q: want %s", o.figures, sli.FiguresAvailability)
+			case o.figures != "" && steps != (stepOptions{}):
+				return usage("steps have all figures", "--figures and --step: want one of them")
+			}
+			if steps == (stepOptions{}) {
+				return a.print(cmd.Context(), &o, std)
+			}
+			a, err := bySteps(&steps)
+			if err != nil {
+				return err
+			}
+			if o.window == "" && o.from == "" {
+				o.window = seriesWindow
+			}
+			return a.print(cmd.Context(), &o, std)
 		},
 	}
 	o.flags(cmd)
+	cmd.Flags().Lookup("window").Usage = "`length` of the window that ends now, like 1h or 28d (default 1h; with --step 28d)"
+	steps.flags(cmd, "tell the window step by step")
+	cmd.Flags().StringVar(&o.figures, "figures", "", "which `figures`: availability leaves latencies out, which is much less to read of thousands of checks")
 	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
 	return cmd
 }

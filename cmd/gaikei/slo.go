@@ -60,6 +60,26 @@ func (a analyst) Uptimes(ctx context.Context, q sli.Query, lengths []time.Durati
 	return a.c.store.Uptimes(ctx, q, lengths)
 }
 
+// Steps gives the figures of the steps of a window.
+func (a analyst) Steps(ctx context.Context, q sli.Query, p sli.Period) ([]sli.Report, error) {
+	return a.c.store.Steps(ctx, q, p)
+}
+
+// SLONames are those of the configuration in force.
+func (a analyst) SLONames() []string {
+	var names []string
+	for _, o := range a.slos() {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
+// SLOHistory tells how SLOs of the configuration in force stood.
+func (a analyst) SLOHistory(ctx context.Context, names []string, q sli.Query, p sli.Period) ([]sli.SLOPoint, error) {
+	list := slices.DeleteFunc(a.slos(), func(o sli.SLO) bool { return len(names) > 0 && !slices.Contains(names, o.Name) })
+	return a.c.store.SLOHistory(ctx, list, q, p)
+}
+
 // resolvedSLOs are those of a file, with the ids of all checks in place of "all".
 func resolvedSLOs(file *config.File) []sli.SLO {
 	list := slices.Clone(file.SLOs)
@@ -91,7 +111,7 @@ func newSLO(std streams) *cobra.Command {
 	}
 	o.flags(cmd)
 	cmd.Flags().Lookup("output").Usage = "`format`: text, json or csv"
-	cmd.AddCommand(newSLODraft(std))
+	cmd.AddCommand(newSLODraft(std), newSLOHistory(std), newSLOReview(std))
 	cmd.Flags().BoolVar(&o.exitCode, "exit-code", false, "end with 1 if a decision is exhausted")
 	return cmd
 }
@@ -101,10 +121,7 @@ func (o *sloOptions) run(ctx context.Context, names []string, std streams) error
 	if err != nil {
 		return err
 	}
-	r, err := o.running(ctx, std)
-	if err == nil && r == nil {
-		err = unreachable(fmt.Errorf("no Gaikei runs on %s", o.data), "start it: SLOs are those of the configuration in force")
-	}
+	r, err := o.configured(ctx, std)
 	if err != nil {
 		return err
 	}
@@ -122,6 +139,15 @@ func (o *sloOptions) run(ctx context.Context, names []string, std streams) error
 		}
 	}
 	return nil
+}
+
+// configured finds the server that answers about SLOs: a folder alone knows none.
+func (o *whom) configured(ctx context.Context, std streams) (*serverReader, error) {
+	r, err := o.running(ctx, std)
+	if err == nil && r == nil {
+		err = unreachable(fmt.Errorf("no Gaikei runs on %s", o.data), "start it: SLOs are those of the configuration in force")
+	}
+	return r, err
 }
 
 func writeSLOTable(w io.Writer, list []sli.SLOReport) error {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -91,6 +92,30 @@ slos:
 	}
 	if xs := incidents(); len(xs) != 0 {
 		t.Errorf("incidents, corrected: got %+v, want none", xs)
+	}
+	code, out, errs = gaikei(t, "slo", "history", "strict", "--data", data, "--step", "20s", "--window", "2m", "-o", "json")
+	var points []sli.SLOPoint
+	if err := json.Unmarshal([]byte(out), &points); err != nil || code != exitFine || len(points) < 6 {
+		t.Fatalf("history: exit code %d, %v, %d points, want at least 6\n%s%s", code, err, len(points), out, errs)
+	}
+	if x := points[len(points)-1]; x.Name != "strict" || x.Decision.Decision != "ok" || x.Observed == nil || *x.Observed >= 0.99 || x.Step.Spent == nil {
+		t.Errorf("history: got last %+v, want what the report says", x)
+	}
+	if _, out, _ = gaikei(t, "slo", "history", "--data", data, "--step", "day", "--timezone", "Asia/Tokyo"); !strings.Contains(out, "strict  ") || !strings.Contains(out, "loose  ") {
+		t.Errorf("history of both by days: got\n%s", out)
+	}
+	path := dir + "/review.html"
+	if code, _, errs = gaikei(t, "slo", "review", "--data", data, "--window", "2m", "--step", "20s", "--out", path); code != exitFine {
+		t.Fatalf("review: exit code %d: %s", code, errs)
+	}
+	if page, err := os.ReadFile(path); err != nil || !strings.Contains(string(page), "<!DOCTYPE html>") || !strings.Contains(string(page), "it was this test (test)") {
+		t.Errorf("review: error %v, want a page with the correction\n%s", err, page)
+	}
+	if _, out, _ = gaikei(t, "slo", "review", "loose", "--data", data, "--window", "2m", "--step", "20s"); !strings.Contains(out, "## loose: ") || strings.Contains(out, "strict") {
+		t.Errorf("review of one: got\n%s", out)
+	}
+	if code, _, errs = gaikei(t, "slo", "review", "--data", data, "-o", "pdf"); code != exitUsage || !strings.Contains(errs, "want markdown or html") {
+		t.Errorf("review as PDF: exit code %d, %s", code, errs)
 	}
 	// One number: the gauge is worked out every few seconds.
 	gauge := regexp.MustCompile(`(?m)^gaikei_slo_budget_remaining_ratio\{slo="strict"\} (\S+)$`)

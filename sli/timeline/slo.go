@@ -38,6 +38,11 @@ func (s *Store) slo(ctx context.Context, o *sli.SLO, asOf time.Time) (sli.SLORep
 	if err != nil {
 		return sli.SLOReport{}, err
 	}
+	return s.sloIn(ctx, o, w)
+}
+
+// sloIn reports on a window of an SLO.
+func (s *Store) sloIn(ctx context.Context, o *sli.SLO, w sli.SLOWindow) (_ sli.SLOReport, err error) {
 	w.NotBefore(s.cutoff())
 	m := s.members(o, &w)
 	if m.corrections, err = s.corrections(ctx, m.begin(), w.To); err != nil {
@@ -68,7 +73,8 @@ type members struct {
 	regions     []string
 	weights     map[string]float64
 	corrections []sli.Correction
-	corrected   bool // one of them has a say
+	corrected   bool     // one of them has a say
+	read        *reading // nil: nothing was read ahead
 }
 
 func (s *Store) members(o *sli.SLO, w *sli.SLOWindow) *members {
@@ -189,35 +195,33 @@ func (m *members) by(lines []sli.Blend, part func(*view) string, within func(*vi
 
 // line counts the slots of a timeline between the cuts.
 func (m *members) line(ctx context.Context, v *view) (*sli.Blend, error) {
+	_, still := sli.CountDue(v.due, m.w.To, m.w.End)
+	b := &sli.Blend{Still: float64(still)}
+	if m.read != nil {
+		b.Line = m.read.line(population{v.Series, m.measure(v)}, m.w.Cuts)
+		return b, nil
+	}
 	spans, err := m.spans(ctx, v)
 	if err != nil {
 		return nil, err
 	}
-	b := &sli.Blend{}
-	if m.slo.Indicator == sli.IndicatorLatency {
-		b.Line, err = m.tallied(ctx, v, spans)
-	} else {
-		b.Line = sli.Amounts(m.s.runs(ctx, *v, m.w.Cuts[0], m.w.To, &err), spans, m.measure(v), m.w.Cuts)
-	}
-	if err != nil {
-		return nil, err
-	}
-	_, still := sli.CountDue(v.due, m.w.To, m.w.End)
-	b.Still = float64(still)
-	return b, nil
+	b.Line, err = m.amounts(ctx, v, spans, m.measure(v))
+	return b, err
 }
 
-// tallied counts the slots of a timeline between the cuts with their latencies.
-func (m *members) tallied(ctx context.Context, v *view, spans []sli.Span) ([]sli.Amount, error) {
-	line := make([]sli.Amount, len(m.w.Cuts)-1)
-	for i := range line {
-		t, err := m.s.tally(ctx, *v, sli.Window{From: m.w.Cuts[i], To: m.w.Cuts[i+1]}, spans)
-		if err != nil {
-			return nil, err
-		}
-		line[i] = t.Amount(m.measure(v))
+// amounts counts the slots of a timeline between the cuts. Latencies are in tallies only.
+func (m *members) amounts(ctx context.Context, v *view, spans []sli.Span, x sli.Measure) ([]sli.Amount, error) {
+	if x.Indicator != sli.IndicatorLatency {
+		var err error
+		line := sli.Amounts(m.s.runs(ctx, *v, m.w.Cuts[0], m.w.To, &err), spans, x, m.w.Cuts)
+		return line, err
 	}
-	return line, nil
+	ts, err := m.s.tallies(ctx, *v, m.w.Cuts, spans)
+	line := make([]sli.Amount, len(ts))
+	for i := range ts {
+		line[i] = ts[i].Amount(x)
+	}
+	return line, err
 }
 
 func (m *members) spans(ctx context.Context, v *view) ([]sli.Span, error) {
@@ -230,6 +234,9 @@ func (m *members) spans(ctx context.Context, v *view) ([]sli.Span, error) {
 
 // track reads how a timeline fared from the slot on whose cell the first cut is in.
 func (m *members) track(ctx context.Context, v *view) (sli.Track, error) {
+	if m.read != nil {
+		return m.read.tracks[population{v.Series, m.measure(v)}], nil
+	}
 	spans, err := m.spans(ctx, v)
 	if err != nil {
 		return nil, err

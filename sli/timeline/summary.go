@@ -123,30 +123,15 @@ func (s *Store) complete(t *timeline, day int64, block slots) bool {
 	return n > 0 && block.entries[n-1].at >= lastDue(t.due(), end, 1)
 }
 
-// tally counts the due slots of a window: of whole days from their summaries where it can be, of the rest one by one.
+// tally counts the due slots of a window.
 func (s *Store) tally(ctx context.Context, v view, w sli.Window, spans []sli.Span) (sli.Tally, error) {
-	var t sli.Tally
-	days, err := s.summaries(ctx, v, w, func(day int64) bool { return v.still(day) && !touched(spans, day) }, &t)
-	if err != nil {
-		return t, err
-	}
-	from := w.From
-	for _, day := range append(days, dayOf(w.To)+1) {
-		to := min(day*dayMillis, w.To)
-		if from < to {
-			t.AddAll(s.slots(ctx, v, from, to, &err), spans)
-		}
-		if err != nil {
-			return t, err
-		}
-		from = (day + 1) * dayMillis
-	}
-	return t, nil
+	ts, err := s.tallies(ctx, v, []int64{w.From, w.To}, spans)
+	return ts[0], err
 }
 
-// summaries adds to t what the summaries of whole days in the window say, of the days that may be taken, and returns
-// these days in order.
-func (s *Store) summaries(ctx context.Context, v view, w sli.Window, may func(day int64) bool, t *sli.Tally) ([]int64, error) {
+// summaries merges what the summaries of whole days in the window say into the tally that is given for each, nil for a day that may
+// not be taken, and returns the days taken in order.
+func (s *Store) summaries(ctx context.Context, v view, w sli.Window, into func(day int64) *sli.Tally) ([]int64, error) {
 	first, end := dayOf(w.From+dayMillis-1), dayOf(w.To)
 	if first >= end || v.id == 0 {
 		return nil, nil
@@ -160,7 +145,7 @@ func (s *Store) summaries(ctx context.Context, v view, w sli.Window, may func(da
 			return err
 		}
 		var one sli.Tally
-		if may(day) && g.open(day, data, &one) {
+		if t := into(day); t != nil && g.open(day, data, &one) {
 			t.Merge(&one)
 			days = append(days, day)
 		}

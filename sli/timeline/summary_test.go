@@ -85,8 +85,12 @@ func asFromSlots(t tester, s *Store, from, to time.Time) int {
 			t.Fatalf("spans: %v", err)
 		}
 		var tally sli.Tally
-		may := func(day int64) bool { return c.still(day) && !touched(spans, day) }
-		days, err := s.summaries(t.Context(), c.view, w, may, &tally)
+		days, err := s.summaries(t.Context(), c.view, w, func(day int64) *sli.Tally {
+			if !c.still(day) || touched(spans, day) {
+				return nil
+			}
+			return &tally
+		})
 		if err != nil {
 			t.Fatalf("summaries: %v", err)
 		}

@@ -14,6 +14,7 @@ import (
 // An Analyst answers what needs more than counts. All methods are safe for concurrent use.
 type Analyst interface {
 	SLOSource
+	Historian
 	// Incidents derives the incidents in the window by a quorum; the zero one is the default.
 	Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error)
 	// Certainties tells how sure availabilities are; the zero quorum is the default.

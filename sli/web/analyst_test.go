@@ -19,6 +19,7 @@ type oracle struct {
 	quorum  sli.Quorum
 	query   sli.Query
 	lengths []time.Duration
+	period  sli.Period
 }
 
 func (o *oracle) SLOs(context.Context, time.Time) ([]sli.SLOReport, error) {
@@ -43,6 +44,24 @@ func (o *oracle) Certainties(_ context.Context, q sli.Query, quorum sli.Quorum) 
 func (o *oracle) Uptimes(_ context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error) {
 	o.query, o.lengths = q, lengths
 	return nil, nil
+}
+
+func (o *oracle) Steps(_ context.Context, q sli.Query, p sli.Period) ([]sli.Report, error) {
+	o.query, o.period = q, p
+	if _, err := p.Cuts(0, q.Window.Milliseconds()); err != nil {
+		return nil, err
+	}
+	return []sli.Report{{Check: "shop"}}, nil
+}
+
+func (o *oracle) SLONames() []string { return []string{"a", "b"} }
+
+func (o *oracle) SLOHistory(_ context.Context, names []string, q sli.Query, p sli.Period) ([]sli.SLOPoint, error) {
+	o.query, o.period = q, p
+	if _, err := p.Cuts(0, q.Window.Milliseconds()); err != nil {
+		return nil, err
+	}
+	return []sli.SLOPoint{{SLOReport: standing(strings.Join(names, "+")), Step: sli.SLOStep{From: noon}}}, nil
 }
 
 // standing is an SLO's report with defined figures.

@@ -193,7 +193,7 @@ func TestProblems(t *testing.T) {
 	m, catalog := scene()
 	s := serve(t, m, catalog)
 	for path, want := range map[string]problem{
-		"/api/v1/sli?chekc=shop":                   {Status: 400, Parameter: "chekc", Got: "chekc", Want: "one of check, region, window, from, to, as_of, limit, next", Nearest: "check"},
+		"/api/v1/sli?chekc=shop":                   {Status: 400, Parameter: "chekc", Got: "chekc", Want: "one of check, region, figures, window, from, to, as_of, limit, next", Nearest: "check"},
 		"/api/v1/sli?check=shpo":                   {Status: 400, Parameter: "check", Got: "shpo", Want: "the name of a check", Nearest: "shop"},
 		"/api/v1/sli?region=mars":                  {Status: 400, Parameter: "region", Got: "mars", Want: "the name of a region"},
 		"/api/v1/sli?window=1h&window=2h":          {Status: 400, Parameter: "window", Got: "1h, 2h"},
@@ -208,7 +208,7 @@ func TestProblems(t *testing.T) {
 		"/api/v1/sli?from=-1h&to=-2h":              {Status: 400, Got: "from=-1h to=-2h", Want: windowWant},
 		"/api/v1/sli?window=%zz":                   {Status: 400, Got: "window=%zz", Want: "name=value&name=value, percent-encoded"},
 		"/api/v1/slo":                              {Status: 404, Got: "/api/v1/slo", Want: "an address of /api/v1/openapi.json"},
-		"/api/v1/sli?" + strings.Repeat("x", 2000): {Status: 400, Parameter: strings.Repeat("x", 2000), Got: strings.Repeat("x", 2000), Want: "one of check, region, window, from, to, as_of, limit, next"},
+		"/api/v1/sli?" + strings.Repeat("x", 2000): {Status: 400, Parameter: strings.Repeat("x", 2000), Got: strings.Repeat("x", 2000), Want: "one of check, region, figures, window, from, to, as_of, limit, next"},
 	} {
 		resp, body := ask(t, http.MethodGet, s.URL+path)
 		got := decode[problem](t, body)

@@ -159,6 +159,12 @@ func exampleSLOs() list[sli.SLOReport] {
 	}})
 }
 
+func exampleSLOHistory() list[sli.SLOPoint] {
+	r := exampleSLOs().Items[0]
+	spent := 0.02
+	return listOf([]sli.SLOPoint{{SLOReport: r, Step: sli.SLOStep{From: r.To.AddDate(0, 0, -1), SLI: r.SLI, Spent: &spent}}})
+}
+
 func exampleDraft() sli.Correction {
 	from := exampleTime().Add(-time.Hour)
 	return sli.Correction{

@@ -38,6 +38,12 @@ func (a analyst) SLOs(ctx context.Context, now time.Time) ([]sli.SLOReport, erro
 	return a.Store.SLOs(ctx, a.slos(), now)
 }
 
+func (a analyst) SLONames() []string { return []string{a.slos()[0].Name} }
+
+func (a analyst) SLOHistory(ctx context.Context, _ []string, q sli.Query, p sli.Period) ([]sli.SLOPoint, error) {
+	return a.Store.SLOHistory(ctx, a.slos(), q, p)
+}
+
 func (a analyst) SLOAmounts(context.Context, time.Time, time.Time) (map[string]sli.Amount, error) {
 	return nil, nil
 }

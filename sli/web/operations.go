@@ -8,11 +8,16 @@ import (
 
 // The parameters that several operations take. One name means the same wherever it is.
 var (
-	checkParameter  = parameter{name: "check", repeatable: true, about: "only this check, by its id; without it all", example: "shop"}
-	regionParameter = parameter{name: "region", repeatable: true, about: "only this region; without it all", example: "tokyo"}
+	checkParameter   = parameter{name: "check", repeatable: true, about: "only this check, by its id; without it all", example: "shop"}
+	regionParameter  = parameter{name: "region", repeatable: true, about: "only this region; without it all", example: "tokyo"}
+	figuresParameter = parameter{
+		name: "figures", about: "`availability` for all figures but those of latencies, which is much less to read", example: sli.FiguresAvailability,
+		schema: object{"type": "string", "enum": []string{sli.FiguresAvailability}},
+	}
 	quorumParameter = parameter{
 		name: "quorum", about: "how many regions must see an instant good: a number, a percentage, `all` or `any`; without it 50%", example: "2",
 	}
+	sloParameter  = parameter{name: "slo", repeatable: true, about: "only this SLO; without it all", example: "shop-availability"}
 	nextParameter = parameter{name: "next", about: "what the answer before had as `next`; all other parameters but `limit` must be the same", example: "eyJxIjoi…"}
 )
 
@@ -75,7 +80,7 @@ func (s *server) figureOperations() []operation {
 	ops := []operation{
 		{
 			pattern: "/api/v1/sli", about: "Indicators: of every check by region, and over its regions; by check and region.", handle: s.apiSLI, gives: exampleReports(),
-			takes: append(inWindow(both...), limitParameter("how many reports to give at most; without it all", 0, mostItems), nextParameter),
+			takes: append(inWindow(append(slices.Clone(both), figuresParameter)...), limitParameter("how many reports to give at most; without it all", 0, mostItems), nextParameter),
 		},
 		{pattern: "/api/v1/phases", about: "How long the phases of attempts took, in whole hours around the window.", handle: s.apiPhases, gives: examplePhases(), takes: inWindow(both...)},
 		{pattern: "/api/v1/probers", about: "Whether regions were able to see.", handle: s.apiProbers, gives: exampleProbers(), takes: inWindow(regionParameter)},
@@ -109,7 +114,15 @@ func (s *server) analystOperations(both []parameter) []operation {
 	return []operation{
 		{
 			pattern: "/api/v1/slos", about: "How the SLOs of the configuration in force stand, and what to decide.", handle: s.apiSLOs, gives: exampleSLOs(),
-			takes: []parameter{{name: "slo", repeatable: true, about: "only this SLO; without it all", example: "shop-availability"}},
+			takes: []parameter{sloParameter},
+		},
+		{
+			pattern: "/api/v1/slos/history", about: "How SLOs stood at the end of each step of a window, without one of 28 days.", handle: s.apiSLOHistory, gives: exampleSLOHistory(),
+			takes: slices.Concat([]parameter{sloParameter}, windowParameters, stepParameters(historyStep)),
+		},
+		{
+			pattern: "/api/v1/series", about: "Indicators step by step, for charts: what /api/v1/sli says of each step alone.", handle: s.apiSeries, gives: exampleReports(),
+			takes: append(inWindow(both...), stepParameters(seriesStep)...),
 		},
 		{
 			pattern: "/api/v1/incidents", about: "What was bad by a quorum of regions, and when all of them were blind.", handle: s.apiIncidents, gives: exampleIncidents(),

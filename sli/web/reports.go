@@ -20,6 +20,11 @@ func (s *server) apiSLI(r *http.Request, v url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if q.Figures = v.Get("figures"); q.Figures != "" && q.Figures != sli.FiguresAvailability {
+		bad := badParameter("figures", q.Figures, "unknown")
+		bad.Want = sli.FiguresAvailability + ", or nothing for all"
+		return nil, bad
+	}
 	if err := s.knownNames(r.Context(), q.Checks, q.Regions); err != nil {
 		return nil, err
 	}

@@ -110,10 +110,14 @@ func (s *schemas) structure(name string, t reflect.Type) object {
 			required = append(required, key)
 		}
 		p := s.of(f.Type)
-		if mayBeNull[name+"."+key] {
+		owner := name
+		if n := len(f.Index); n > 1 { // of a struct that is embedded
+			owner = nameOf(t.FieldByIndex(f.Index[:n-1]).Type)
+		}
+		if mayBeNull[owner+"."+key] {
 			p = orNull(p)
 		}
-		if about := aboutField(name, key); about != "" {
+		if about := aboutField(owner, key); about != "" {
 			p["description"] = about
 		}
 		properties[key] = p

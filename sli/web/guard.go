@@ -52,7 +52,7 @@ func (s *server) notFound(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		problem{
 			Status: http.StatusNotFound, Title: "Not found", Detail: "the API has nothing at this address",
-			Got: r.URL.Path, Want: "/api/v1/sli, slos, incidents, uptime, certainty, corrections, phases, checks, changes, outlook, probers, evidence or rejected",
+			Got: r.URL.Path, Want: "/api/v1/sli, counts, slos, incidents, uptime, certainty, corrections, phases, checks, changes, outlook, probers, evidence or rejected",
 		}.write(w)
 		return
 	}

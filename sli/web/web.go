@@ -16,6 +16,7 @@
 // like 90s, 1h30m or 28d.
 //
 //	GET /api/v1/sli       check, region (both repeatable); window, or from and to (default: window=1h)
+//	GET /api/v1/counts    check and region (required), step (default 1m), and a window: how slots count, step by step; one object
 //	GET /api/v1/probers   region (repeatable); window, or from and to
 //	GET /api/v1/slos      slo (repeatable): how the SLOs of the configuration in force stand, and what to decide
 //	GET /api/v1/incidents as /api/v1/sli, and quorum: what was bad by it, and when all regions were blind
@@ -69,6 +70,8 @@ type Source interface {
 	// Reports gives one report per check and region that was due in the window, and one per check over its
 	// regions. All answers to one question have the same as_of.
 	Reports(ctx context.Context, q sli.Query) ([]sli.Report, error)
+	// Counts counts the slots of one timeline step by step; of the query it takes the window.
+	Counts(ctx context.Context, x sli.Series, q sli.Query, step time.Duration) (sli.Counts, error)
 	// Probers gives one report per region.
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
 	// Phases gives one report per check and region that was due in the window, in whole hours around it.
@@ -206,6 +209,7 @@ func (s *server) routes() map[string]route {
 		"/checks/{id}":     reads(s.check),
 		"/static/{name}":   reads(s.static),
 		"/api/v1/sli":      reads(answer(s.apiSLI)),
+		"/api/v1/counts":   reads(answer(s.apiCounts)),
 		"/api/v1/phases":   reads(answer(s.apiPhases)),
 		"/api/v1/changes":  reads(answer(s.apiChanges)),
 		"/api/v1/outlook":  reads(answer(s.apiOutlook)),

@@ -36,6 +36,7 @@ type reader interface {
 	Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error)
 	Certainties(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Certainty, error)
 	Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error)
+	Counts(ctx context.Context, x sli.Series, q sli.Query, step time.Duration) (sli.Counts, error)
 	Close() error
 }
 
@@ -74,13 +75,18 @@ type whereOptions struct {
 }
 
 func (o *whereOptions) flags(cmd *cobra.Command) {
+	o.windowFlags(cmd)
+	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "`format`: text, json or csv")
+}
+
+// windowFlags are those of what has one format only.
+func (o *whereOptions) windowFlags(cmd *cobra.Command) {
 	o.whom.flags(cmd)
 	f := cmd.Flags()
 	f.StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
 	f.StringVar(&o.window, "window", "", "`length` of the window that ends now, like 1h or 28d (default 1h)")
 	f.StringVar(&o.from, "from", "", "`time` the window begins at: RFC 3339, or relative like -2h")
 	f.StringVar(&o.to, "to", "", "with --from, `time` the window ends before: RFC 3339, or relative like -1h (default now)")
-	f.StringVarP(&o.output, "output", "o", "text", "`format`: text, json or csv")
 }
 
 // open finds who answers: the server named, the one beside the data folder, or the folder itself.

@@ -97,3 +97,13 @@ func (p *promServer) values(query string, at time.Time) map[string]float64 {
 	}
 	return values
 }
+
+// value evaluates a query at an instant that gives one series.
+func (p *promServer) value(query string, at time.Time) float64 {
+	p.t.Helper()
+	all := ask[model.Vector](p, query, at)
+	if len(all) != 1 {
+		p.t.Fatalf("query %s at %v: got %v, want one value", query, at, all)
+	}
+	return float64(all[0].Value)
+}

@@ -27,13 +27,15 @@ func newExport(std streams) *cobra.Command {
 		Short: "Write the SLOs of a configuration for other SLO evaluators",
 		Long: "Writes the SLOs of a configuration, or those that are named, in the format of another SLO evaluator, to standard\n" +
 			"output or into a folder, a file each. All formats read the counter gaikei_slo_seconds_total from a Prometheus that\n" +
-			"scrapes Gaikei. What a format cannot say is in a comment at the top of the SLO, or an error.\n\nFormats:\n" + formatList(),
+			"scrapes Gaikei. What a format cannot say is in a comment at the top of the SLO, or an error.\n\nFormats:\n" + formatList() +
+			"\n\nWhat was seen, and not what is defined, is written by 'gaikei export openmetrics'.",
 		Example: "  gaikei export prometheus-rules -c gaikei.yaml\n  gaikei export sloth -c gaikei.yaml --out slos\n  gaikei export nobl9 -c gaikei.yaml shop-availability",
 		RunE:    func(_ *cobra.Command, args []string) error { return o.run(args, std) },
 	}
 	for _, f := range export.Formats() {
 		cmd.ValidArgs = append(cmd.ValidArgs, f.Name)
 	}
+	cmd.AddCommand(newBackfill(std))
 	configFlag(cmd, &o.config)
 	cmd.Flags().StringVar(&o.out, "out", "", "write a file for each SLO into this `folder`, which is made if need be")
 	return cmd
@@ -81,6 +83,7 @@ func chooseFormat(args []string) (export.Format, error) {
 		}
 		names = append(names, f.Name)
 	}
+	names = append(names, backfillName)
 	hint := "formats are: " + strings.Join(names, ", ")
 	if len(args) == 0 {
 		return export.Format{}, usage(hint, "the format is missing")

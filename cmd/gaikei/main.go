@@ -122,7 +122,7 @@ func seeHelp(cmd *cobra.Command) string { return "see '" + cmd.CommandPath() + "
 
 // flagError tells what is wrong with a flag; if it is of a command that there is none of, that.
 func flagError(cmd *cobra.Command, args []string, err error) error {
-	if cmd.HasSubCommands() {
+	if cmd.HasSubCommands() && len(cmd.ValidArgs) == 0 { // else the words before it may be right
 		if _, rest, _ := cmd.Root().Find(args); len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
 			return noArguments(cmd, rest)
 		}

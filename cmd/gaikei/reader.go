@@ -37,6 +37,7 @@ type reader interface {
 	Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error)
 	Certainties(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Certainty, error)
 	Uptimes(ctx context.Context, q sli.Query, lengths []time.Duration) ([]sli.UptimeReport, error)
+	Counts(ctx context.Context, x sli.Series, q sli.Query, step time.Duration) (sli.Counts, error)
 	Close() error
 }
 
@@ -76,18 +77,27 @@ type whereOptions struct {
 }
 
 func (o *whereOptions) flags(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
+	o.regionFlag(cmd)
 	o.windowFlags(cmd)
+}
+
+func (o *whereOptions) regionFlag(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&o.regions, "region", nil, "only this `region`; repeatable")
 }
 
 // windowFlags are those of a command that is not about regions.
 func (o *whereOptions) windowFlags(cmd *cobra.Command) {
+	o.timeFlags(cmd)
+	cmd.Flags().StringVarP(&o.output, "output", "o", "text", "`format`: text, json or csv")
+}
+
+// timeFlags say whom to ask, and about which window.
+func (o *whereOptions) timeFlags(cmd *cobra.Command) {
 	o.whom.flags(cmd)
 	f := cmd.Flags()
 	f.StringVar(&o.window, "window", "", "`length` of the window that ends now, like 1h or 28d (default 1h)")
 	f.StringVar(&o.from, "from", "", "`time` the window begins at: RFC 3339, or relative like -2h")
 	f.StringVar(&o.to, "to", "", "with --from, `time` the window ends before: RFC 3339, or relative like -1h (default now)")
-	f.StringVarP(&o.output, "output", "o", "text", "`format`: text, json or csv")
 }
 
 // open finds who answers: the server named, the one beside the data folder, or the folder itself.

@@ -126,6 +126,21 @@ func TestPhasesIsWhatTheSourceSays(t *testing.T) {
 	}
 }
 
+func TestCountsAreWhatTheSourceSays(t *testing.T) {
+	m, catalog := scene()
+	s := serve(t, m, catalog)
+	for query, step := range map[string]time.Duration{"": time.Minute, "&step=5m": 5 * time.Minute} {
+		want, err := m.Counts(t.Context(), sli.Series{Check: "shop", Region: "frankfurt"}, sli.Query{Window: 30 * time.Minute, Now: noon}, step)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := decode[sli.Counts](t, get(t, s.URL+"/api/v1/counts?check=shop&region=frankfurt&window=30m"+query))
+		if d := cmp.Diff(want, got); d != "" || len(got.Steps) < 6 || got.Steps[1].Slots.Good == 0 {
+			t.Errorf("%s: not some steps with slots, or (-want +got):\n%s", query, d)
+		}
+	}
+}
+
 func TestNothingIsAnEmptyList(t *testing.T) {
 	s := serve(t, newMemory(), nil)
 	for _, path := range []string{"/api/v1/sli", "/api/v1/phases", "/api/v1/probers", "/api/v1/checks"} {
@@ -193,22 +208,28 @@ func TestProblems(t *testing.T) {
 	m, catalog := scene()
 	s := serve(t, m, catalog)
 	for path, want := range map[string]problem{
-		"/api/v1/sli?chekc=shop":                   {Status: 400, Parameter: "chekc", Got: "chekc", Want: "one of check, region, figures, window, from, to, as_of, limit, next", Nearest: "check"},
-		"/api/v1/sli?check=shpo":                   {Status: 400, Parameter: "check", Got: "shpo", Want: "the name of a check", Nearest: "shop"},
-		"/api/v1/sli?region=mars":                  {Status: 400, Parameter: "region", Got: "mars", Want: "the name of a region"},
-		"/api/v1/sli?window=1h&window=2h":          {Status: 400, Parameter: "window", Got: "1h, 2h"},
-		"/api/v1/checks?all=1":                     {Status: 400, Parameter: "all", Got: "all", Want: "no parameter"},
-		"/api/v1/evidence":                         {Status: 400, Parameter: "check"},
-		"/api/v1/evidence?check=shop&limit=0":      {Status: 400, Parameter: "limit", Got: "0", Want: "a whole number from 1 to 50"},
-		"/api/v1/evidence?check=shop&limit=x":      {Status: 400, Parameter: "limit", Got: "x", Want: "a whole number from 1 to 50"},
-		"/api/v1/phases?check=shopp":               {Status: 400, Parameter: "check", Got: "shopp", Want: "the name of a check", Nearest: "shop"},
-		"/api/v1/probers?window=soon":              {Status: 400, Got: "window=soon", Want: windowWant},
-		"/api/v1/sli?window=1h&from=-2h":           {Status: 400, Got: "window=1h from=-2h", Want: windowWant},
-		"/api/v1/sli?to=-2h":                       {Status: 400, Got: "to=-2h", Want: windowWant},
-		"/api/v1/sli?from=-1h&to=-2h":              {Status: 400, Got: "from=-1h to=-2h", Want: windowWant},
-		"/api/v1/sli?window=%zz":                   {Status: 400, Got: "window=%zz", Want: "name=value&name=value, percent-encoded"},
-		"/api/v1/slo":                              {Status: 404, Got: "/api/v1/slo", Want: "an address of /api/v1/openapi.json"},
-		"/api/v1/sli?" + strings.Repeat("x", 2000): {Status: 400, Parameter: strings.Repeat("x", 2000), Got: strings.Repeat("x", 2000), Want: "one of check, region, figures, window, from, to, as_of, limit, next"},
+		"/api/v1/sli?chekc=shop":                            {Status: 400, Parameter: "chekc", Got: "chekc", Want: "one of check, region, figures, window, from, to, as_of, limit, next", Nearest: "check"},
+		"/api/v1/sli?check=shpo":                            {Status: 400, Parameter: "check", Got: "shpo", Want: "the name of a check", Nearest: "shop"},
+		"/api/v1/sli?region=mars":                           {Status: 400, Parameter: "region", Got: "mars", Want: "the name of a region"},
+		"/api/v1/sli?window=1h&window=2h":                   {Status: 400, Parameter: "window", Got: "1h, 2h"},
+		"/api/v1/checks?all=1":                              {Status: 400, Parameter: "all", Got: "all", Want: "no parameter"},
+		"/api/v1/evidence":                                  {Status: 400, Parameter: "check"},
+		"/api/v1/evidence?check=shop&limit=0":               {Status: 400, Parameter: "limit", Got: "0", Want: "a whole number from 1 to 50"},
+		"/api/v1/evidence?check=shop&limit=x":               {Status: 400, Parameter: "limit", Got: "x", Want: "a whole number from 1 to 50"},
+		"/api/v1/phases?check=shopp":                        {Status: 400, Parameter: "check", Got: "shopp", Want: "the name of a check", Nearest: "shop"},
+		"/api/v1/counts":                                    {Status: 400, Parameter: "check"},
+		"/api/v1/counts?check=shop":                         {Status: 400, Parameter: "region"},
+		"/api/v1/counts?check=shop&region=mars":             {Status: 400, Parameter: "region", Got: "mars", Want: "the name of a region"},
+		"/api/v1/counts?check=shop&region=tokyo&step=x":     {Status: 400, Parameter: "step", Got: "x"},
+		"/api/v1/counts?check=shop&region=tokyo&window=28d": {Status: 400, Parameter: "step", Got: "1m0s", Want: "at least 220s, or a shorter window"},
+		"/api/v1/counts?check=shop&check=zone&region=tokyo": {Status: 400, Parameter: "check", Got: "shop, zone"},
+		"/api/v1/probers?window=soon":                       {Status: 400, Got: "window=soon", Want: windowWant},
+		"/api/v1/sli?window=1h&from=-2h":                    {Status: 400, Got: "window=1h from=-2h", Want: windowWant},
+		"/api/v1/sli?to=-2h":                                {Status: 400, Got: "to=-2h", Want: windowWant},
+		"/api/v1/sli?from=-1h&to=-2h":                       {Status: 400, Got: "from=-1h to=-2h", Want: windowWant},
+		"/api/v1/sli?window=%zz":                            {Status: 400, Got: "window=%zz", Want: "name=value&name=value, percent-encoded"},
+		"/api/v1/slo":                                       {Status: 404, Got: "/api/v1/slo", Want: "an address of /api/v1/openapi.json"},
+		"/api/v1/sli?" + strings.Repeat("x", 2000):          {Status: 400, Parameter: strings.Repeat("x", 2000), Got: strings.Repeat("x", 2000), Want: "one of check, region, figures, window, from, to, as_of, limit, next"},
 	} {
 		resp, body := ask(t, http.MethodGet, s.URL+path)
 		got := decode[problem](t, body)
@@ -229,7 +250,7 @@ func TestAFailingSourceIsAProblem(t *testing.T) {
 	m, catalog := scene()
 	m.err = errors.New("disk <on> fire")
 	s := serve(t, m, catalog)
-	for _, path := range []string{"/api/v1/sli", "/api/v1/phases", "/api/v1/probers", "/api/v1/evidence?check=shop", "/", "/checks/shop"} {
+	for _, path := range []string{"/api/v1/sli", "/api/v1/phases", "/api/v1/counts?check=shop&region=tokyo", "/api/v1/probers", "/api/v1/evidence?check=shop", "/", "/checks/shop"} {
 		resp, body := ask(t, http.MethodGet, s.URL+path)
 		if resp.StatusCode != http.StatusInternalServerError || !strings.Contains(body, "fire") {
 			t.Errorf("%s: status %d, want 500 and the reason:\n%s", path, resp.StatusCode, body)

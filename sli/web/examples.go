@@ -159,6 +159,14 @@ func exampleSLOs() list[sli.SLOReport] {
 	}})
 }
 
+func exampleCounts() sli.Counts {
+	to := exampleTime()
+	step := sli.StepCounts{To: to, Slots: sli.ByVerdict[int64]{Good: 5, Bad: 1}, Seconds: sli.ByVerdict[float64]{Good: 50, Bad: 10}}
+	c := sli.NewCounts(sli.Series{Check: "shop", Region: "tokyo"}, sli.Window{From: to.Add(-time.Minute).UnixMilli(), To: to.UnixMilli(), AsOf: to.UnixMilli(), Settled: true}, time.Minute)
+	c.Steps = append(c.Steps, step)
+	return c
+}
+
 func exampleSLOHistory() list[sli.SLOPoint] {
 	r := exampleSLOs().Items[0]
 	spent := 0.02

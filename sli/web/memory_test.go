@@ -121,6 +121,18 @@ func (m *memory) Reports(_ context.Context, q sli.Query) ([]sli.Report, error) {
 	return out, nil
 }
 
+func (m *memory) Counts(_ context.Context, x sli.Series, q sli.Query, step time.Duration) (sli.Counts, error) {
+	w, err := m.window(q)
+	if err = errors.Join(err, m.err); err != nil {
+		return sli.Counts{}, err
+	}
+	c := sli.NewCounts(x, w, step)
+	if l := m.lines[x]; l != nil {
+		c.Steps = sli.CountSteps(slices.Values(l.due(w.From, w.To)), m.spans[x.Check], w, step.Milliseconds())
+	}
+	return c, nil
+}
+
 // Phases takes the latency of a slot for its phase "wait".
 func (m *memory) Phases(_ context.Context, q sli.Query) ([]sli.PhaseReport, error) {
 	w, err := m.window(q)

@@ -82,6 +82,15 @@ func (s *server) figureOperations() []operation {
 			pattern: "/api/v1/sli", about: "Indicators: of every check by region, and over its regions; by check and region.", handle: s.apiSLI, gives: exampleReports(),
 			takes: append(inWindow(append(slices.Clone(both), figuresParameter)...), limitParameter("how many reports to give at most; without it all", 0, mostItems), nextParameter),
 		},
+		{
+			pattern: "/api/v1/counts", about: "How the slots of a check in a region count, step by step.", handle: s.apiCounts, gives: exampleCounts(),
+			takes: append([]parameter{
+				{name: "check", needed: true, about: "of which check, by its id", example: "shop"},
+				{name: "region", needed: true, about: "in which region", example: "tokyo"},
+				{name: "step", about: "how long a step is, of which there may be 11,000; without it 1m", example: "5m"},
+				{name: "window", about: windowParameters[0].about, example: "6h"},
+			}, windowParameters[1:]...),
+		},
 		{pattern: "/api/v1/phases", about: "How long the phases of attempts took, in whole hours around the window.", handle: s.apiPhases, gives: examplePhases(), takes: inWindow(both...)},
 		{pattern: "/api/v1/probers", about: "Whether regions were able to see.", handle: s.apiProbers, gives: exampleProbers(), takes: inWindow(regionParameter)},
 		{pattern: "/api/v1/changes", about: "What the configuration changed of checks, oldest first.", handle: s.apiChanges, gives: exampleChanges(), takes: slices.Concat(both, instantParameters)},

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/gaikei/gaikei/sli"
 )
@@ -93,9 +94,17 @@ func nameOf(t reflect.Type) string {
 		items, _ := t.FieldByName("Items")
 		return nameOf(items.Type.Elem()) + "List"
 	}
-	name := []rune(strings.TrimSuffix(t.Name(), "Item"))
-	name[0] = unicode.ToUpper(name[0])
-	return string(name)
+	base, of, _ := strings.Cut(strings.TrimSuffix(t.Name(), "]"), "[") // of a generic type, such as ByVerdict[int64]
+	return capital(strings.TrimSuffix(base, "Item")) + capital(of)
+}
+
+// capital is a word with a capital at its beginning.
+func capital(word string) string {
+	first, n := utf8.DecodeRuneInString(word)
+	if n == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(first)) + word[n:]
 }
 
 // structure is the schema of a struct, with the fields of those that it embeds.

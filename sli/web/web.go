@@ -49,6 +49,8 @@ type Source interface {
 	// EachReport gives the same check by check, by id, from a check on; the empty one is the first. Those of a check are by region,
 	// and then the one over all. It holds few at a time. An error is the last thing it gives.
 	EachReport(ctx context.Context, q sli.Query, from string) iter.Seq2[[]sli.Report, error]
+	// Counts counts the slots of one timeline step by step; of the query it takes the window.
+	Counts(ctx context.Context, x sli.Series, q sli.Query, step time.Duration) (sli.Counts, error)
 	// Probers gives one report per region.
 	Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, error)
 	// Phases gives one report per check and region that was due in the window, in whole hours around it.

@@ -1,0 +1,2 @@
+-- What version 7 of the store adds, and in PostgreSQL version 4: blocks of version 2 (see block.go). No table changes, but an
+-- older program cannot read what is folded from now on: it must not open the store.

@@ -14,7 +14,7 @@ var measured = costs{
 	storeBase:   55e6,
 	timeline:    180,
 	tailResult:  62,
-	slot:        [2]float64{0.87, 1.26},
+	slot:        [2]float64{0.87, 1.32},
 	phases:      [2]float64{0.48, 1.45},
 	sustained:   [2]float64{0.66, 0.52},
 }

@@ -97,7 +97,7 @@ func fileSize(tb testing.TB, s *Store) int64 {
 // BenchmarkDiskPerSlot tells how much of the disk a slot takes after a day was taken in and folded, and apart from
 // that what the histograms of its phases take.
 func BenchmarkDiskPerSlot(b *testing.B) {
-	for _, interval := range []int64{10_000, 60_000} {
+	for _, interval := range []int64{10_000, 30_000, 60_000} {
 		b.Run(fmt.Sprintf("interval=%ds", interval/1000), func(b *testing.B) {
 			for b.Loop() {
 				s := openStore(b, b.TempDir(), &clock{time.UnixMilli((day20000 + 1) * dayMillis)})

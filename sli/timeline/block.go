@@ -3,28 +3,34 @@ package timeline
 import (
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"slices"
 
+	"github.com/klauspost/compress/fse"
 	"github.com/klauspost/compress/zstd"
-
-	"github.com/gaikei/gaikei/probe"
 )
 
-// A block is every record and gap of one check in one region on one UTC day. Its encoding is a version byte and
-// a zstd frame over columns; all integers are unsigned varints unless said otherwise, instants are ms of the day:
+// A block is every record and gap of one check in one region on one UTC day. Its encoding, version 2, is a version
+// byte, CRC-32C of the rest (4 bytes, little-endian), and the rest; all integers are unsigned varints unless said
+// otherwise, instants are ms of the day, and column.go says what a column is:
 //
-//	probers   count, then length and bytes of each name, in ascending order
-//	runs      count, then of each: start (from the end of the run before), step, number of slots
-//	states    count, then of each: outcome, reason, flags and attempts (a byte each), prober
-//	sequence  count, then of each run of slots in one state: state, number of slots
-//	latency   base (signed), threshold (signed), one byte that says whether there is a high plane,
-//	          then of every slot that has a latency the low byte of index − base, then, if there, the high byte,
-//	          then of every slot whose index is the threshold one bit, lowest first: it was under
-//	gaps      count, then of each: prober, reason (a byte), from, to − from
+//	head      2·(number of its bytes) + 1 if they are a zstd frame of it, then these bytes:
+//	  probers   count, then length and bytes of each name, in ascending order
+//	  runs      count, then of each: start (from the end of the run before), step, number of slots
+//	  states    count, then of each: outcome, reason, flags and attempts (a byte each), prober
+//	  gaps      count, then of each: prober, reason (a byte), from, to − from
+//	sequence  number of runs of slots in one state; the first one is of state 0. Then a column of the states of the
+//	          others as recency names them, and a column of slots − 1 of all but the last one
+//	latency   base (signed), threshold (signed), shift (a byte), then a column of index − centre, zigzag, of every slot
+//	          that has a latency, then of every slot whose index is the threshold one bit, lowest first: it was under
 //
 // The flag under is stored as what differs from (index < threshold), and at the threshold itself in bits, since
-// the quantised latency does not tell there. The threshold chosen is the least latency that was not under. Version 1 is held by the golden files testdata/block-v1-*; never change it.
-const blockVersion = 1
+// the quantised latency does not tell there. The threshold chosen is the least latency that was not under. The centre is
+// the base for ever if shift is 0; else it begins there and follows the latencies, see centre.
+//
+// Version 1, see blockread1.go, is still read and no longer written. Both are held by the golden files
+// testdata/block-v1-* and block-v2-*; never change them.
+const blockVersion = 2
 
 // dayMillis is the length of a UTC day.
 const dayMillis = 24 * 60 * 60 * 1000
@@ -34,14 +40,6 @@ const maxEntries = 1 << 18
 
 // maxBlockBody bounds the columns before compression.
 const maxBlockBody = 16 << 20
-
-// The flags of a state.
-const (
-	flagUnderFlipped = 1 << iota // under differs from what the threshold predicts
-	flagUnvouched
-	flagLatency
-	flagsKnown = flagUnderFlipped | flagUnvouched | flagLatency
-)
 
 // dayOf returns the UTC day that an instant belongs to, in days since the Unix epoch.
 func dayOf(at int64) int64 {
@@ -57,9 +55,16 @@ type codec struct {
 	probers *probers
 	enc     *zstd.Encoder
 	dec     *zstd.Decoder
+	fse     fse.Scratch
 	body    []byte
 	entries []entry // of the last block decoded
 	flags   []byte
+
+	// What is made and used up within one block.
+	block, frame, tokens []byte
+	first, second        numbers
+	indexes              []int32
+	runs                 []stateRun
 }
 
 func newCodec(p *probers) (*codec, error) {
@@ -82,39 +87,64 @@ func (c *codec) close() {
 	_ = c.enc.Close() // has no writer that could fail
 }
 
-// state is all of a record that is not its latency.
-type state struct {
-	outcome  probe.Outcome
-	reason   probe.Reason
-	flags    byte
-	attempts byte
-	prober   proberID
-}
-
 // encode returns the block of a day. All slots must lie in it, gaps too.
 func (c *codec) encode(day int64, s slots) []byte {
 	names, number := c.numbered(s)
-	b := binary.AppendUvarint(c.body[:0], uint64(len(names)))
+	m := c.modelOf(s.entries)
+	table, runs := c.sequenceOf(s.entries, m.threshold)
+
+	h := binary.AppendUvarint(c.body[:0], uint64(len(names)))
 	for _, n := range names {
-		b = append(binary.AppendUvarint(b, uint64(len(n))), n...)
+		h = append(binary.AppendUvarint(h, uint64(len(n))), n...)
 	}
-	b = appendRuns(b, day*dayMillis, s.entries)
-	base, threshold := latencyModel(s.entries)
-	b = appendStates(b, s.entries, threshold, number)
-	b = appendLatencies(b, s.entries, base, threshold)
-	b = appendGaps(b, day*dayMillis, s.gaps, number)
-	c.body = b
-	return c.enc.EncodeAll(b, []byte{blockVersion})
+	h = appendRuns(h, day*dayMillis, s.entries)
+	h = appendStates(h, table, number)
+	h = appendGaps(h, day*dayMillis, s.gaps, number)
+	c.body = h
+
+	b := append(c.block[:0], blockVersion, 0, 0, 0, 0)
+	b = c.appendHead(b, h)
+	b = binary.AppendUvarint(b, uint64(runs))
+	b = c.appendColumn(b, &c.first)
+	b = c.appendColumn(b, &c.second)
+	b = c.appendLatencies(b, m)
+	b = appendBits(b, s.entries, m.threshold)
+	binary.LittleEndian.PutUint32(b[1:], checksum(b[checkedFrom:]))
+	c.block = b
+	return slices.Clone(b)
+}
+
+// checkedFrom is where what the checksum of a block is about begins.
+const checkedFrom = 5
+
+func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
+
+// packedHead is from how many bytes on a head may be worth the bytes that a frame takes by itself.
+const packedHead = 128
+
+func (c *codec) appendHead(b, h []byte) []byte {
+	if len(h) >= packedHead {
+		if c.frame = c.enc.EncodeAll(h, c.frame[:0]); len(c.frame) < len(h) {
+			return append(binary.AppendUvarint(b, uint64(len(c.frame))<<1|1), c.frame...)
+		}
+	}
+	return append(binary.AppendUvarint(b, uint64(len(h))<<1), h...)
 }
 
 // numbered returns the names of the probers in s in ascending order, and their positions.
 func (c *codec) numbered(s slots) ([]string, map[proberID]uint64) {
 	number := map[proberID]uint64{}
-	last, any := proberID(0), false
+	var last, before proberID // they may take turns
 	see := func(p proberID) {
-		if !any || p != last {
+		switch {
+		case len(number) == 0:
 			number[p] = 0
-			last, any = p, true
+			last, before = p, p
+		case p != last:
+			if p != before {
+				number[p] = 0
+			}
+			last, before = p, last
 		}
 	}
 	for i := range s.entries {
@@ -163,125 +193,6 @@ func appendRuns(b []byte, start int64, entries []entry) []byte {
 		b = binary.AppendUvarint(b, uint64(r.step))
 		b = binary.AppendUvarint(b, uint64(r.count))
 		end = r.first + r.step*(r.count-1)
-	}
-	return b
-}
-
-// latencyModel chooses the base, so that the bulk of the latencies shares one high byte, and the threshold, so
-// that the latencies below it are all under.
-func latencyModel(entries []entry) (base, threshold int64) {
-	const reach = 1024 // indexes beyond are 600 years or nothing at all; the base may be off there
-	var count [2 * reach]uint32
-	n := uint32(0)
-	threshold = 1 << 15
-	for i := range entries {
-		r := &entries[i].rec
-		if r.latency == probe.NoLatency {
-			continue
-		}
-		count[min(max(int(r.latency), -reach), reach-1)+reach]++
-		n++
-		if !r.under {
-			threshold = min(threshold, int64(r.latency))
-		}
-	}
-	if n == 0 {
-		return 0, 0
-	}
-	seen := uint32(0)
-	for i, k := range count {
-		if seen += k; 2*seen >= n {
-			return int64(i) - reach - 128, threshold
-		}
-	}
-	return 0, threshold
-}
-
-func stateOf(r record, threshold int64) state {
-	s := state{outcome: r.outcome, reason: r.reason, attempts: r.attempts, prober: r.prober}
-	predicted := false
-	if r.latency != probe.NoLatency {
-		s.flags |= flagLatency
-		predicted = int64(r.latency) < threshold
-		if int64(r.latency) == threshold {
-			predicted = r.under
-		}
-	}
-	if r.under != predicted {
-		s.flags |= flagUnderFlipped
-	}
-	if r.unvouched {
-		s.flags |= flagUnvouched
-	}
-	return s
-}
-
-func appendStates(b []byte, entries []entry, threshold int64, number map[proberID]uint64) []byte {
-	var table []state
-	index := map[state]uint64{}
-	var seq []byte
-	runs := uint64(0)
-	for i := 0; i < len(entries); {
-		s := stateOf(entries[i].rec, threshold)
-		k := i + 1
-		for k < len(entries) && stateOf(entries[k].rec, threshold) == s {
-			k++
-		}
-		at, ok := index[s]
-		if !ok {
-			at = uint64(len(table))
-			index[s] = at
-			table = append(table, s)
-		}
-		seq = binary.AppendUvarint(binary.AppendUvarint(seq, at), uint64(k-i))
-		runs++
-		i = k
-	}
-	b = binary.AppendUvarint(b, uint64(len(table)))
-	for _, s := range table {
-		b = append(b, byte(s.outcome), byte(s.reason), s.flags, s.attempts)
-		b = binary.AppendUvarint(b, number[s.prober])
-	}
-	b = binary.AppendUvarint(b, runs)
-	return append(b, seq...)
-}
-
-func appendLatencies(b []byte, entries []entry, base, threshold int64) []byte {
-	b = binary.AppendVarint(b, base)
-	b = binary.AppendVarint(b, threshold)
-	flag := len(b)
-	b = append(b, 0)
-	for i := range entries {
-		if l := entries[i].rec.latency; l != probe.NoLatency {
-			d := int64(l) - base
-			b = append(b, byte(d))
-			if d>>8 != 0 {
-				b[flag] = 1
-			}
-		}
-	}
-	for i := range entries {
-		if l := entries[i].rec.latency; l != probe.NoLatency && b[flag] == 1 {
-			b = append(b, byte((int64(l)-base)>>8))
-		}
-	}
-	return appendBits(b, entries, threshold)
-}
-
-func appendBits(b []byte, entries []entry, threshold int64) []byte {
-	n := 0
-	for i := range entries {
-		r := &entries[i].rec
-		if r.latency == probe.NoLatency || int64(r.latency) != threshold {
-			continue
-		}
-		if n%8 == 0 {
-			b = append(b, 0)
-		}
-		if r.under {
-			b[len(b)-1] |= 1 << (n % 8)
-		}
-		n++
 	}
 	return b
 }

@@ -2,43 +2,56 @@ package timeline
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/gaikei/gaikei/probe"
 )
 
+// errNewer is wrapped by the error about a block of a version that this program does not know: nothing is wrong with it.
+var errNewer = errors.New("a newer program wrote it")
+
 // decode reads the block of a day. It never panics, allocates in proportion to what the block says it holds,
 // at most maxEntries slots, and its errors say what is wrong with which part. The entries are valid until the codec
 // decodes the next block.
 func (c *codec) decode(day int64, block []byte) (slots, error) {
-	if len(block) == 0 {
-		return slots{}, fmt.Errorf("decode block: got no bytes, want a version")
-	}
-	if block[0] != blockVersion {
-		return slots{}, fmt.Errorf("decode block: got version %d, want %d", block[0], blockVersion)
-	}
-	body, err := c.dec.DecodeAll(block[1:], c.body[:0])
-	if err != nil {
-		return slots{}, fmt.Errorf("decode block: decompress: %w", err)
-	}
-	c.body = body
-	r := blockReader{b: body, start: day * dayMillis, probers: c.probers, entries: c.entries[:0], flags: c.flags[:0]}
-	s := r.slots()
+	r := blockReader{start: day * dayMillis, codec: c, probers: c.probers, entries: c.entries[:0], flags: c.flags[:0]}
+	s, err := r.block(block)
 	c.entries, c.flags = r.entries[:0], r.flags[:0]
-	if r.err == nil && len(r.b) > 0 {
-		r.fail("end", "%d bytes are left over", len(r.b))
-	}
-	if r.err != nil {
-		return slots{}, fmt.Errorf("decode block: %w", r.err)
+	if err != nil {
+		return slots{}, fmt.Errorf("decode block: %w", err)
 	}
 	return s, nil
+}
+
+func (r *blockReader) block(block []byte) (slots, error) {
+	if len(block) == 0 {
+		return slots{}, errors.New("got no bytes, want a version")
+	}
+	var s slots
+	switch v := block[0]; {
+	case v == 1:
+		r.b = r.unzipped("block", block[1:])
+		s = r.slots1()
+	case v == blockVersion:
+		r.b = block
+		r.check()
+		s = r.slots()
+	case v > blockVersion:
+		return slots{}, fmt.Errorf("got version %d, want at most %d: %w", v, blockVersion, errNewer)
+	default:
+		return slots{}, fmt.Errorf("got version %d, want 1 to %d", v, blockVersion)
+	}
+	r.end("end")
+	return s, r.err
 }
 
 // A blockReader takes columns off the front of b until something is wrong, and then keeps what it was.
 type blockReader struct {
 	b       []byte
 	start   int64
+	codec   *codec // for its buffers
 	probers *probers
 	table   []proberID
 	entries []entry // to be filled
@@ -88,15 +101,53 @@ func (r *blockReader) bytes(part string, n int) []byte {
 	return p
 }
 
+// unzipped returns what is in a zstd frame.
+func (r *blockReader) unzipped(part string, frame []byte) []byte {
+	b, err := r.codec.dec.DecodeAll(frame, r.codec.body[:0])
+	if err != nil {
+		r.fail(part, "decompress: %w", err)
+		return nil
+	}
+	r.codec.body = b
+	return b
+}
+
+func (r *blockReader) end(part string) {
+	if len(r.b) > 0 {
+		r.fail(part, "%d bytes are left over", len(r.b))
+	}
+}
+
+// check takes off version and checksum, if that is right.
+func (r *blockReader) check() {
+	p := r.bytes("checksum", checkedFrom)
+	if r.err != nil {
+		return
+	}
+	if want, got := binary.LittleEndian.Uint32(p[1:]), checksum(r.b); got != want {
+		r.fail("checksum", "got %08x, want %08x", got, want)
+	}
+}
+
 func (r *blockReader) slots() slots {
+	head := r.number("head", 2*maxBlockBody+1)
+	columns := r.bytes("head", int(head>>1))
+	rest := r.b
+	if r.b = columns; head&1 == 1 {
+		r.b = r.unzipped("head", columns)
+	}
 	r.readProbers()
-	var s slots
 	r.readRuns()
-	r.readSequence(r.readStates())
+	table := r.readStates()
+	gaps := r.readGaps()
+	r.end("head")
+	if r.err != nil {
+		return slots{}
+	}
+	r.b = rest
+	r.readSequence(table)
 	r.readLatencies()
-	s.entries = r.entries
-	s.gaps = r.readGaps()
-	return s
+	return slots{entries: r.entries, gaps: gaps}
 }
 
 func (r *blockReader) readProbers() {
@@ -142,115 +193,14 @@ func (r *blockReader) readRuns() {
 		if r.err != nil {
 			return
 		}
-		r.entries = slices.Grow(r.entries, int(count))
-		for k := range count {
-			r.entries = append(r.entries, entry{at: r.start + first + k*step})
+		n := len(r.entries)
+		r.entries = slices.Grow(r.entries, int(count))[:n+int(count)]
+		at := r.start + first
+		for k := range r.entries[n:] {
+			r.entries[n+k] = entry{at: at}
+			at += step
 		}
 		end = first + step*(count-1)
-	}
-}
-
-func (r *blockReader) readStates() []state {
-	n := r.number("states", int64(len(r.b)/5))
-	table := make([]state, 0, n)
-	for range n {
-		p := r.bytes("state", 4)
-		if r.err != nil {
-			return nil
-		}
-		s := state{outcome: probe.Outcome(p[0]), reason: probe.Reason(p[1]), flags: p[2], attempts: p[3]}
-		switch {
-		case !s.outcome.Valid():
-			r.fail("state", "got %v", s.outcome)
-		case s.flags&^flagsKnown != 0:
-			r.fail("state", "got flags %#x, want only %#x", s.flags, flagsKnown)
-		}
-		s.prober = r.prober("state")
-		table = append(table, s)
-	}
-	return table
-}
-
-// readSequence gives every slot its state, but for what depends on its latency.
-func (r *blockReader) readSequence(table []state) {
-	r.flags = slices.Grow(r.flags, len(r.entries))
-	for range r.number("sequence", int64(len(r.b))) {
-		if len(table) == 0 {
-			r.fail("sequence", "names a state, and there is none")
-			return
-		}
-		i := r.number("sequence", int64(len(table)-1))
-		n := r.number("sequence run", int64(len(r.entries)-len(r.flags)))
-		if r.err != nil {
-			return
-		}
-		s := table[i]
-		rec := record{
-			outcome: s.outcome, reason: s.reason, latency: probe.NoLatency, attempts: s.attempts,
-			unvouched: s.flags&flagUnvouched != 0, prober: s.prober,
-		}
-		for range n {
-			r.entries[len(r.flags)].rec = rec
-			r.flags = append(r.flags, s.flags)
-		}
-	}
-	if len(r.flags) != len(r.entries) {
-		r.fail("sequence", "got states of %d slots, want of %d", len(r.flags), len(r.entries))
-	}
-}
-
-func (r *blockReader) readLatencies() {
-	base, threshold := r.signed("latency base"), r.signed("latency threshold")
-	high := r.number("latency planes", 1)
-	n := 0
-	for _, f := range r.flags {
-		if f&flagLatency != 0 {
-			n++
-		}
-	}
-	low := r.bytes("latencies", n)
-	var top []byte
-	if high == 1 {
-		top = r.bytes("high latencies", n)
-	}
-	if r.err != nil {
-		return
-	}
-	n = 0
-	at := 0 // slots at the threshold
-	for i, f := range r.flags {
-		if f&flagLatency == 0 {
-			r.entries[i].rec.under = f&flagUnderFlipped != 0
-			continue
-		}
-		l := base + int64(low[n])
-		if high == 1 {
-			l += int64(top[n]) << 8
-		}
-		n++
-		rec := &r.entries[i].rec
-		rec.latency = probe.LatencyIndex(l)
-		rec.under = (int64(rec.latency) < threshold) != (f&flagUnderFlipped != 0)
-		if int64(rec.latency) == threshold {
-			at++
-		}
-	}
-	r.readBits(threshold, at)
-}
-
-// readBits gives the n slots at the threshold their flag under.
-func (r *blockReader) readBits(threshold int64, n int) {
-	bits := r.bytes("threshold bits", (n+7)/8)
-	if r.err != nil || n == 0 {
-		return
-	}
-	n = 0
-	for i, f := range r.flags {
-		rec := &r.entries[i].rec
-		if f&flagLatency != 0 && int64(rec.latency) == threshold {
-			rec.under = (bits[n/8]>>(n%8)&1 == 1) != (f&flagUnderFlipped != 0)
-			n++
-		}
 	}
 }
 

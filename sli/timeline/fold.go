@@ -238,6 +238,9 @@ func (s *Store) readBlock(tx *transaction, series, day int64) (slots, error) {
 		return slots{}, err
 	}
 	old, err := s.codec.decode(day, data)
+	if errors.Is(err, errNewer) {
+		return slots{}, fmt.Errorf("day %d: %w", day, err) // it would be lost for those who can read it
+	}
 	if err != nil {
 		return slots{}, s.setAside(tx, damage{"block", series, day, data, err})
 	}

@@ -65,17 +65,11 @@ func (c *codec) decodePhases(day int64, row []byte) (*phases, error) {
 	if len(row) == 0 || row[0] != phasesVersion {
 		return nil, fmt.Errorf("decode phases: got % x…, want version %d", row[:min(len(row), 1)], phasesVersion)
 	}
-	body, err := c.dec.DecodeAll(row[1:], c.body[:0])
-	if err != nil {
-		return nil, fmt.Errorf("decode phases: decompress: %w", err)
-	}
-	c.body = body
-	r := blockReader{b: body, start: day * dayMillis, probers: c.probers, entries: c.entries[:0]}
+	r := blockReader{start: day * dayMillis, codec: c, probers: c.probers, entries: c.entries[:0]}
+	r.b = r.unzipped("frame", row[1:])
 	d := r.phases()
 	c.entries = r.entries[:0]
-	if r.err == nil && len(r.b) > 0 {
-		r.fail("end", "%d bytes are left over", len(r.b))
-	}
+	r.end("end")
 	if r.err != nil {
 		return nil, fmt.Errorf("decode phases: %w", r.err)
 	}

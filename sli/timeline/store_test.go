@@ -1,6 +1,7 @@
 package timeline
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -322,5 +323,39 @@ func testQueries(t *testing.T, p place) {
 	}
 	if len(found) < len(all) {
 		t.Errorf("got %d calls in the source, want at least one for each of %d queries", len(found), len(all))
+	}
+}
+
+// A block of a newer version is not taken for a damaged one: nothing is folded into it, what was seen waits in the journal,
+// and who asks is told.
+func TestNewerBlocksAreLeftAlone(t *testing.T) { everywhere(t, testNewerBlocksAreLeftAlone) }
+
+func testNewerBlocksAreLeftAlone(t *testing.T, p place) {
+	s := p.store(t)
+	at := noon.Add(-time.Hour)
+	ingest(t, s, message(t, "p", probe.Batch{Epochs: []probe.Epoch{follow("shop")}, Results: []probe.Result{up("shop", at)}}))
+	foldAll(t, s)
+	newer := []byte{blockVersion + 1, 1, 2, 3}
+	must(t, s.db.write, "UPDATE block SET data = $1", newer)
+	ingest(t, s, message(t, "p", probe.Batch{Results: []probe.Result{up("shop", at.Add(10*time.Second))}}))
+
+	s.writing.Lock()
+	_, err := s.lead(t.Context())
+	if err == nil {
+		err = s.fold(t.Context(), everything)
+	}
+	s.writing.Unlock()
+	if !errors.Is(err, errNewer) || !strings.Contains(err.Error(), "shop in tokyo: day") {
+		t.Errorf("fold: got %v, want an error about shop's newer block", err)
+	}
+	if _, err := s.Reports(t.Context(), sli.Query{Window: 2 * time.Hour}); !errors.Is(err, errNewer) {
+		t.Errorf("report: got %v, want an error about a newer block", err)
+	}
+	var data []byte
+	if err := s.db.read.QueryRowContext(t.Context(), "SELECT data FROM block").Scan(&data); err != nil || !bytes.Equal(data, newer) {
+		t.Errorf("got block %x, error %v, want %x as it was", data, err, newer)
+	}
+	if n, waiting := rows(t, s, "rejected"), rows(t, s, "journal"); n != 0 || waiting != 1 {
+		t.Errorf("got %d rows put aside and %d in the journal, want 0 and 1", n, waiting)
 	}
 }

@@ -25,6 +25,10 @@ const sealSize = 8
 // a slot is to be understood in another way.
 const summaryVersion = 1
 
+// sealedForm is part of every seal too. It was the version of the block's encoding while there was one; a summary is
+// about what a block says, however it says it.
+const sealedForm = 1
+
 // grounds are what the tally of a day follows from besides its block: the slots that are due, and the grids of the
 // probers, since they decide which slots a gap is about.
 type grounds struct {
@@ -48,7 +52,7 @@ func groundsOf(epochs []epoch, due []sli.Segment) grounds {
 // append writes down all that concerns a day, and nothing that does not: what comes to be known of other days
 // must not make its summary void.
 func (g *grounds) append(b []byte, day int64) []byte {
-	b = appendSegments(append(b, summaryVersion, blockVersion), g.due, day)
+	b = appendSegments(append(b, summaryVersion, sealedForm), g.due, day)
 	for i, p := range g.probers {
 		if overlaps(g.followed[i], day*dayMillis, (day+1)*dayMillis) {
 			b = append(binary.AppendUvarint(append(b, 1), uint64(len(p))), p...)

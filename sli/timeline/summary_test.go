@@ -425,3 +425,14 @@ func TestMigrationFromVersion1(t *testing.T) {
 		t.Errorf("after a fold: got %d days from summaries, want 1", got)
 	}
 }
+
+// What a summary is sealed by does not depend on how blocks are written: days that were folded years ago keep theirs.
+func TestSealsAreThoseOfBefore(t *testing.T) {
+	g := grounds{
+		due: []sli.Segment{{From: day20000 * dayMillis, To: (day20000 + 1) * dayMillis, Interval: 10_000}}, probers: []string{"p"},
+		followed: [][]sli.Segment{{{From: day20000 * dayMillis, To: (day20000 + 1) * dayMillis, Interval: 10_000, Offset: 25}}},
+	}
+	if got, want := fmt.Sprintf("%x", g.seal(day20000, []byte("tally"))), "8c420aa349d33c2f"; got != want {
+		t.Errorf("got seal %s, want %s: all summaries of all stores would be void", got, want)
+	}
+}

@@ -1,4 +1,4 @@
--- The store in PostgreSQL, version 5: see schema8.sql.
+-- The store in PostgreSQL, version 4: see schema7.sql.
 
 CREATE TABLE outline (
 	series BIGINT NOT NULL, -- series.id

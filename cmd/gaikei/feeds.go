@@ -129,7 +129,7 @@ func (f *feeds) count(name string, err error) {
 	}
 }
 
-// Describe implements prometheus.Collector. Without feeds there is nothing to collect, so it is not left to that.
+// Describe implements prometheus.Collector.
 func (f *feeds) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range feedDescs() {
 		ch <- d

@@ -27,9 +27,10 @@ test: ## Run every test, with the race detector where there is a C compiler
 lint: ## Check format, vet and staticcheck
 	@out=$$($(GO) tool gofumpt -l .); if [ -n "$$out" ]; then echo "not formatted by gofumpt:"; echo "$$out"; exit 1; fi
 	$(GO) vet ./...
-	$(GO) vet -tags chaos ./...
+	$(GO) vet -tags chaos,collector ./...
 	$(GO) tool staticcheck ./...
 	$(GO) tool staticcheck -tags chaos ./cmd/gaikei
+	$(GO) tool staticcheck -tags collector ./sli/export/otlp
 
 .PHONY: bench
 bench: ## Run the benchmarks and print the promised ratios
@@ -42,6 +43,10 @@ fuzz: ## Fuzz every decoder for FUZZTIME (10s) each
 .PHONY: chaos
 chaos: ## Break everything for CHAOS (5m), as drawn from SEED, and compare every slot
 	PATH="$$PATH:/usr/sbin" $(GO) test -count 1 -timeout 0 -tags chaos -run '^TestChaos$$' -v ./cmd/gaikei
+
+.PHONY: otlp
+otlp: ## Send to the receiver of an OpenTelemetry Collector, built for it (minutes)
+	$(GO) test -count 1 -timeout 20m -tags collector -run '^TestCollector$$' -v ./sli/export/otlp
 
 .PHONY: generate
 generate: ## Generate the protobuf code again (needs protoc)

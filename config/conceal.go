@@ -26,7 +26,7 @@ func conceal(text, key string) string {
 // isSensitive reports whether a header or a query parameter of this name carries a credential as a rule.
 func isSensitive(name string) bool {
 	name = strings.ToLower(name)
-	for _, part := range []string{"auth", "cookie", "token", "secret", "password", "passwd", "api-key", "apikey", "api_key", "signature"} {
+	for _, part := range []string{"auth", "cookie", "token", "secret", "password", "passwd", "api-key", "apikey", "api_key", "signature", "ingestion-key", "honeycomb"} {
 		if strings.Contains(name, part) {
 			return true
 		}

@@ -38,6 +38,8 @@ func Differences(old, next []byte) ([]Difference, error) {
 		switch key {
 		case "regions":
 			ds = append(ds, differing("region", byKey(x), byKey(y))...)
+		case "feeds":
+			ds = append(ds, differing("feed", byName(below(x, "otlp")), byName(below(y, "otlp")))...)
 		case "checks", "maintenance", "slos":
 			word := strings.TrimSuffix(key, "s")
 			ds = append(ds, differing(strings.Replace(word, "slo", "SLO", 1), byName(x), byName(y))...)
@@ -48,6 +50,14 @@ func Differences(old, next []byte) ([]Difference, error) {
 		}
 	}
 	return ds, nil
+}
+
+// below returns the value of a key of a mapping that may not be there.
+func below(m *yaml.Node, key string) *yaml.Node {
+	if m == nil {
+		return nil
+	}
+	return child(m, key)
 }
 
 // named are parts of a configuration in order.

@@ -42,6 +42,7 @@ maintenance:
 		{"controls", []string{"{preset: root-dns}"}, []string{"{preset: root-dns, quorum: 3}"}, []string{"controls: changed quorum"}},
 		{"no controls", []string{"{preset: root-dns}"}, []string{"none"}, []string{"controls: changed"}},
 		{"maintenance", []string{"for: 2h"}, []string{"for: 3h"}, []string{"maintenance weekly: changed for"}},
+		{"a feed", []string{"controls:"}, []string{"feeds: {otlp: [{name: back, url: \"https://otlp.example.com\"}]}\ncontrols:"}, []string{"feed back: added"}},
 		{"retention", []string{"controls:"}, []string{"retention: 100d\ncontrols:"}, []string{"retention: changed"}},
 	} {
 		next := base

@@ -40,6 +40,9 @@ func (d *decoder) lint(f *File) []Warning {
 	for i := range f.SLOs {
 		l.objective(&f.SLOs[i], fmt.Sprintf("slos[%d]", i))
 	}
+	for i := range f.Feeds.OTLP {
+		l.feed(&f.Feeds.OTLP[i], fmt.Sprintf("feeds.otlp[%d]", i))
+	}
 	slices.SortStableFunc(l.list, func(a, b Warning) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
@@ -96,6 +99,15 @@ func (l *linter) check(c *probe.Check, path string) {
 	l.encoder.node(reflect.ValueOf(c.Kind).Elem(), "")
 	if l.encoder.plain {
 		l.warn(path+"."+kindOf(c.Kind), c.Name+": a credential is written out in the file", `keep it at the probers: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"}`)
+	}
+}
+
+// feed looks for credentials that are written out.
+func (l *linter) feed(f *OTLPFeed, path string) {
+	l.encoder.plain = false
+	l.encoder.node(reflect.ValueOf(*f), "")
+	if l.encoder.plain {
+		l.warn(path+".headers", f.Name+": a credential is written out in the file", `keep it outside: headers: {Api-Key: "${env:GAIKEI_SECRET_…}"}`)
 	}
 }
 

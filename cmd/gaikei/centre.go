@@ -10,12 +10,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gaikei/gaikei/config"
 	"github.com/gaikei/gaikei/probe/relay"
 	"github.com/gaikei/gaikei/sli"
 	"github.com/gaikei/gaikei/sli/timeline"
+	"github.com/gaikei/gaikei/sli/web"
 )
 
 // A centre is what keeps and tells: the configuration in force, the store, and what makes others look. In one process
@@ -29,6 +31,9 @@ type centre struct {
 	deadman *deadman // nil: there is none
 	log     *slog.Logger
 	door    *door // who may come in
+	gate    *web.Gate
+	metrics prometheus.Gatherer
+	feeds   *feeds
 	state   atomic.Pointer[state]
 	planned chan struct{} // closed when the first configuration is in force
 }
@@ -176,6 +181,7 @@ func (c *centre) apply(ctx context.Context, g *errgroup.Group, file *config.File
 		}
 	}
 	c.state.Store(&state{file: file, regions: regionNames(regions)})
+	c.feeds.follow(file.Feeds.OTLP)
 	return nil
 }
 

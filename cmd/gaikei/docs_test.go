@@ -69,6 +69,7 @@ func TestReferenceNamesEveryMetric(t *testing.T) {
 checks:
   - {name: closed, interval: 1s, timeout: 500ms, tcp: {address: "127.0.0.4:1"}, expect: unreachable}
 slos: [{name: s, checks: all, objective: 99%, window: 1h}]
+feeds: {otlp: [{name: nowhere, url: "http://127.0.0.1:1"}]}
 `
 	p := start(t, writeFile(t, t.TempDir(), "gaikei.yaml", config), t.TempDir(), "env", pingVariable+"=http://127.0.0.1:1/")
 	var text string
@@ -229,7 +230,7 @@ func TestPagesCommands(t *testing.T) {
 
 // TestPagesLinks follows the links of the pages to files and headings.
 func TestPagesLinks(t *testing.T) {
-	for _, name := range []string{"README.md", "docs/deploy.md", "docs/export.md", "docs/reference.md", "docs/configuration.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+	for _, name := range []string{"README.md", "docs/deploy.md", "docs/export.md", "docs/otlp.md", "docs/reference.md", "docs/configuration.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
 		page, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)

@@ -12,16 +12,17 @@ import (
 	"github.com/gaikei/gaikei/sli/web"
 )
 
-// gatherer collects everything that /metrics shows: the indicators, the process, and the state of queue and
+// gatherer collects everything that /metrics shows and feeds may send: the indicators, the process, and the state of queue and
 // schedulers, read at scrape.
-func (c *centre) gatherer(gate *web.Gate) prometheus.Gatherer {
+func (c *centre) gatherer() prometheus.Gatherer {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		web.NewCollector(c.store),
 		web.NewSLOCollector(analyst{c}),
-		gate,
+		c.gate,
+		c.feeds,
 	)
 	if c.deadman != nil {
 		reg.MustRegister(c.deadman)

@@ -147,9 +147,11 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	if err != nil {
 		return err
 	}
+	c.observe(listeners)
 
 	var s stages
 	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.tellFaults, c.deadman.run, c.web(listeners))
+	s.add(ctx, c.feeds.run)
 	s.add(ctx, st.forward)
 	s.add(ctx, func(ctx context.Context) error { return c.run(ctx, file, hangup) })
 	return s.wait(ctx)

@@ -61,7 +61,6 @@ func listen(ctx context.Context, o runOptions) (*openings, error) {
 // web returns the stage that serves the page, the API and the metrics until its context ends.
 func (c *centre) web(at *openings) func(context.Context) error {
 	return func(ctx context.Context) error {
-		gate := web.NewGate(web.GateOptions{Credentials: c.door.credentials, Logger: c.log})
 		page := web.NewHandler(web.Options{
 			Source:   c.store,
 			Catalog:  c.catalog,
@@ -70,21 +69,30 @@ func (c *centre) web(at *openings) func(context.Context) error {
 			Ready:    c.ready,
 			Version:  version(),
 			Now:      time.Now,
-			Gatherer: c.gatherer(gate),
-			Gate:     gate,
+			Gatherer: c.metrics,
+			Gate:     c.gate,
 			Roster:   c.webRoster(),
 			Analyst:  analyst{c},
 
 			Corrector: corrector{c.store},
 		})
 		g, ctx := errgroup.WithContext(ctx)
-		g.Go(func() error { return c.door.serve(ctx, at.public, newServer(page, gate, c.log)) })
+		g.Go(func() error { return c.door.serve(ctx, at.public, newServer(page, c.gate, c.log)) })
 		g.Go(func() error {
-			local := newServer(web.Local(page), gate, c.log)
+			local := newServer(web.Local(page), c.gate, c.log)
 			return serveWith(ctx, local, func() error { return local.Serve(at.local) })
 		})
 		return g.Wait()
 	}
+}
+
+// observe makes what shows figures and what sends them. Both read one Gatherer: what has settled is counted at a reading, so
+// with one each they would count from different instants.
+func (c *centre) observe(at *openings) {
+	c.gate = web.NewGate(web.GateOptions{Credentials: c.door.credentials, Logger: c.log})
+	c.feeds = newFeeds(at.public.Addr(), secretsIn(c.opts.secrets), c.log)
+	c.metrics = c.gatherer()
+	c.feeds.metrics = c.metrics
 }
 
 // webRoster is the roster as the API takes it.

@@ -23,6 +23,7 @@ type File struct {
 	Checks      []*probe.Check    `yaml:"checks" required:"true" example:"checks: [{name: shop, http: {url: https://shop.example.com/}}]"`
 	Maintenance []sli.Maintenance `yaml:"maintenance"`
 	SLOs        []sli.SLO         `yaml:"slos"`
+	Notify      *Notify           `yaml:"notify"` // nil: nobody is told
 	// Retention is how long slots are kept at full resolution.
 	Retention time.Duration `yaml:"retention" default:"400d"`
 

@@ -20,6 +20,7 @@ var allowed = map[string][]string{
 	"probe/wire":     {"probe", "probe/wire/internal/pb"},
 	"probe/relay":    {"probe", "probe/wire"},
 	"sli/export":     {"sli"},
+	"sli/notify":     {"sli"},
 	"sli/timeline":   {"probe", "sli", "probe/wire"},
 	"sli/web":        {"probe", "sli"},
 	"docs/scale":     nil,

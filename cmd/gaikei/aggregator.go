@@ -64,6 +64,7 @@ func newAggregator(std streams) *cobra.Command {
 	f.IntVar(&o.maxRunning, "max-running", 1024, "the probers' --max-running, for telling whether the configuration fits")
 	f.StringVar(&o.webConfig, "web-config", "", "`file` with TLS and users for --listen, in the format of the Prometheus exporter toolkit")
 	f.StringVar(&o.tokens, "tokens", "", "`file` of bearer tokens, as 'gaikei token new' makes them")
+	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references of receivers of notifications are read from")
 	f.StringVar(&o.ping, "ping", "", "`URL` to ask for every minute while all is well: a dead man's switch (default $"+pingVariable+")")
 	f.BoolVar(&o.insecure, "insecure", false, "let --listen be beyond loopback also without TLS or without authentication")
 	return cmd
@@ -182,7 +183,7 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 	}
 
 	var s stages
-	s.add(ctx, store.Run, c.web(listeners), c.deadman.run, c.tellFaults)
+	s.add(ctx, store.Run, c.web(listeners), c.deadman.run, c.teller.Run, c.tellFaults)
 	s.add(ctx, c.take(hub, relay.Live), c.take(hub, relay.Late), c.takeEvidence(hub))
 	s.add(ctx, hub.Run, c.roster.run,
 		func(ctx context.Context) error { return hub.ServePlans(ctx, c.answerPlans) },

@@ -21,6 +21,7 @@ func (c *centre) gatherer(gate *web.Gate) prometheus.Gatherer {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		web.NewCollector(c.store),
 		web.NewSLOCollector(analyst{c}),
+		c.teller,
 		gate,
 	)
 	if c.deadman != nil {

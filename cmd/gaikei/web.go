@@ -66,7 +66,7 @@ func (c *centre) web(at *openings) func(context.Context) error {
 			Source:   c.store,
 			Catalog:  c.catalog,
 			Config:   c.shown,
-			Faults:   c.faults,
+			Faults:   func() []string { return sentences(c.faults()) },
 			Ready:    c.ready,
 			Version:  version(),
 			Now:      time.Now,

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"reflect"
+	"time"
 
 	"github.com/gaikei/gaikei/config"
 	"github.com/gaikei/gaikei/probe"
@@ -30,7 +31,12 @@ func (c *centre) newTeller() *notify.Notifier {
 			}
 			return made
 		},
-		SLOs:      analyst{c}.SLOs,
+		SLOs: func(ctx context.Context, at time.Time) ([]sli.SLOReport, error) {
+			if err := c.ready(); err != nil {
+				return nil, err // results wait to be stored, so an outage would look as if it were over
+			}
+			return analyst{c}.SLOs(ctx, at)
+		},
 		Faults:    c.faultsAndIslands,
 		File:      filepath.Join(c.opts.data, "notify.json"),
 		UserAgent: userAgent(),

@@ -182,8 +182,11 @@ func (c *centre) ready() error {
 	if c.state.Load() == nil {
 		return errors.New("the configuration is not in force yet")
 	}
-	if c.station == nil {
+	switch {
+	case c.station != nil:
+		return c.station.ready()
+	case c.roster != nil:
 		return c.roster.ready()
 	}
-	return c.station.ready()
+	return nil // it only tells
 }

@@ -46,6 +46,8 @@ const (
 	longestWait = 5 * time.Minute  // between two tries of a webhook
 	toldEnded   = 15 * time.Minute // for how long an Alertmanager is told that an alert is over, as by Prometheus
 	roundLimit  = time.Minute      // for working out how things stand
+	restTimes   = 3                // how many times as long as a round the rest after it is
+	longestRest = time.Minute      // with the longest round that is well before alerts lapse
 )
 
 func (t Timing) filled() Timing {
@@ -121,6 +123,7 @@ func (n *Notifier) Run(ctx context.Context) error {
 	var team *team
 	defer func() { team.stop() }()
 	every := n.o.Timing.Every
+	var rested time.Time // when the next round may be: working out many SLOs must not take up the process
 	for last := time.Now().Truncate(every); ; {
 		if cfg := n.o.Config(); team == nil || cfg != team.cfg {
 			team.stop()
@@ -128,8 +131,9 @@ func (n *Notifier) Run(ctx context.Context) error {
 		}
 		if at := time.Now().Truncate(every); !at.Equal(last) {
 			last = at
-			if len(team.senders) > 0 {
+			if begun := time.Now(); len(team.senders) > 0 && !begun.Before(rested) {
 				n.round(ctx, team, at.UTC())
+				rested = time.Now().Add(min(restTimes*time.Since(begun), longestRest))
 			}
 		}
 		select {

@@ -185,7 +185,14 @@ func TestTrouble(t *testing.T) {
 	n.book.update(time.Now(), page, []sli.Notice{decision("a", "watch")})
 	team.senders[0].tell(nil)
 	until(t, "it is told", func() bool { return team.senders[0].sent.Load() == 1 })
-	<-gone
+	until(t, "the one that hung is gone", func() bool {
+		select {
+		case <-gone:
+			return true
+		default:
+			return false
+		}
+	})
 	team.stop()
 	text := log.String()
 	if strings.Count(text, "level=ERROR") != 1 || strings.Count(text, "level=INFO") != 1 || !strings.Contains(text, "redirects are not followed") || !strings.Contains(text, "receiver=hook") {

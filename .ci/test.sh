@@ -7,7 +7,7 @@ lacking=''
 lack() { lacking="$lacking
   $1: $2"; }
 
-for pair in nginx:nginx-light knotd:knot named:bind9 promtool:prometheus ip:iproute2 nft:nftables; do
+for pair in nginx:nginx-light knotd:knot named:bind9 promtool:prometheus prometheus-alertmanager:prometheus-alertmanager ip:iproute2 nft:nftables; do
 	command -v "${pair%%:*}" >/dev/null 2>&1 || [ -x "/usr/sbin/${pair%%:*}" ] ||
 		lack "${pair%%:*}" "tests with this program are skipped (Debian package ${pair#*:})"
 done

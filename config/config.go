@@ -24,6 +24,7 @@ type File struct {
 	Maintenance []sli.Maintenance `yaml:"maintenance"`
 	SLOs        []sli.SLO         `yaml:"slos"`
 	Feeds       Feeds             `yaml:"feeds"`
+	Notify      *Notify           `yaml:"notify"` // nil: nobody is told
 	// Retention is how long slots are kept at full resolution.
 	Retention time.Duration `yaml:"retention" default:"400d"`
 

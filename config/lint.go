@@ -43,6 +43,7 @@ func (d *decoder) lint(f *File) []Warning {
 	for i := range f.Feeds.OTLP {
 		l.feed(&f.Feeds.OTLP[i], fmt.Sprintf("feeds.otlp[%d]", i))
 	}
+	l.notify()
 	slices.SortStableFunc(l.list, func(a, b Warning) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
@@ -74,6 +75,21 @@ func (l *linter) places() {
 			path = join(path, p.Field)
 		}
 		l.warn(path, p.Message, p.Hint)
+	}
+}
+
+// notify looks at who is told.
+func (l *linter) notify() {
+	if l.f.Notify == nil {
+		return
+	}
+	l.encoder.plain = false
+	l.encoder.node(reflect.ValueOf(*l.f.Notify), "")
+	if l.encoder.plain {
+		l.warn("notify", "a credential is written out in the file", `give it by reference: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"}`)
+	}
+	if len(l.f.SLOs) == 0 {
+		l.warn("notify", "there is no SLO, so only faults of Gaikei itself are told", "add slos; 'gaikei slo draft' has some to begin with")
 	}
 }
 

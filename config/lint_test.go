@@ -74,6 +74,13 @@ func TestLint(t *testing.T) {
 		{"a threshold nobody misses", with("timeout: 5s", "timeout: 5s, latency: {under: 6s}"), []string{
 			"x:4:60: checks[0].latency.under: x: every success is under 6s, since a slot ends after 5s (lower the threshold)",
 		}},
+		{"a credential of a receiver", calmFile + "slos: [{name: s, checks: x, objective: 90%, window: 28d}]\n" +
+			"notify: {page: \"https://gaikei.example.com/\", alertmanagers: [{name: am, url: \"http://127.0.0.1:9093\", headers: {Authorization: Bearer x}}]}\n", []string{
+			`x:6:9: notify: a credential is written out in the file (give it by reference: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"})`,
+		}},
+		{"nothing to tell", calmFile + "notify: {page: \"https://gaikei.example.com/\", alertmanagers: [{name: am, url: \"http://127.0.0.1:9093\"}]}\n", []string{
+			"x:5:9: notify: there is no SLO, so only faults of Gaikei itself are told (add slos; 'gaikei slo draft' has some to begin with)",
+		}},
 		{"a credential", with(`tcp: {address: "192.0.2.1:80"}`, `http: {url: "http://user:secret@192.0.2.1/"}`), []string{
 			`x:4:49: checks[0].http: x: a credential is written out in the file (keep it at the probers: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"})`,
 		}},

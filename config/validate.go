@@ -24,6 +24,7 @@ func (d *decoder) validate(f *File, o Options) {
 	d.maintenances(f, o.Now)
 	d.objectives(f)
 	d.feeds(f)
+	d.notify(f.Notify)
 	if d.sound("retention") && f.Retention < day {
 		d.tell(d.where("retention"), "found "+FormatDuration(f.Retention)+", wanted at least 1d", "the default is 400d: a year and a month to compare with")
 	}

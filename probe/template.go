@@ -64,6 +64,12 @@ func (t Template) HasSecrets() bool {
 	return slices.ContainsFunc(t.parts, func(p part) bool { return p.scheme != "" })
 }
 
+// Resolve looks up the references with secret, which may be nil if there are none. Its error names the reference that cannot be
+// read and shows no secret.
+func (t Template) Resolve(secret func(scheme, name string) (string, error)) (string, error) {
+	return t.expand(&World{Secret: secret}, &redactor{})
+}
+
 func parseTemplate(s string) ([]part, error) {
 	var parts []part
 	var plain strings.Builder

@@ -30,10 +30,10 @@ type BurnWindow struct {
 //
 // Source: Beyer et al., "The Site Reliability Workbook", 2018, chapter 5, table 5-8.
 var burnWindows = []BurnWindow{
-	{time.Hour, 5 * time.Minute, 14.4, "page"},
-	{6 * time.Hour, 30 * time.Minute, 6, "page"},
-	{24 * time.Hour, 2 * time.Hour, 3, "ticket"},
-	{72 * time.Hour, 6 * time.Hour, 1, "ticket"},
+	{time.Hour, 5 * time.Minute, 14.4, severityPage},
+	{6 * time.Hour, 30 * time.Minute, 6, severityPage},
+	{24 * time.Hour, 2 * time.Hour, 3, severityTicket},
+	{72 * time.Hour, 6 * time.Hour, 1, severityTicket},
 }
 
 // BurnWindows are the pairs for an SLO over a window of this length, in whole minutes. None is shorter than a cell: there would

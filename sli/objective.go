@@ -73,7 +73,10 @@ func indicators() []string {
 
 func groups() []string        { return []string{GroupPooled, GroupWorst, GroupAll} }
 func calendarUnits() []string { return []string{"day", "week", "month", "quarter"} }
-func decisions() []string     { return []string{"watch", "investigate", "exhausted"} }
+func decisions() []string     { return []string{decideWatch, "investigate", "exhausted"} }
+
+// decideWatch is the mildest decision of a policy.
+const decideWatch = "watch"
 
 // How several checks make one indicator.
 const (

@@ -61,7 +61,7 @@ func newAggregator(std streams) *cobra.Command {
 	f.StringVar(&o.keyFile, "key", "", "key `file` of --cert, PEM")
 	f.StringVar(&o.caFile, "ca", "", "`file` of the CA of --cert, PEM, for probers to trust (default: their system's)")
 	o.cluster.flags(cmd)
-	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references in the headers of feeds are read from")
+	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references in the headers of feeds and below notify are read from")
 	f.IntVar(&o.maxRunning, "max-running", 1024, "the probers' --max-running, for telling whether the configuration fits")
 	f.StringVar(&o.webConfig, "web-config", "", "`file` with TLS and users for --listen, in the format of the Prometheus exporter toolkit")
 	f.StringVar(&o.tokens, "tokens", "", "`file` of bearer tokens, as 'gaikei token new' makes them")
@@ -184,7 +184,7 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 	c.observe(listeners)
 
 	var s stages
-	s.add(ctx, store.Run, c.web(listeners), c.deadman.run, c.tellFaults)
+	s.add(ctx, store.Run, c.web(listeners), c.deadman.run, c.teller.Run, c.tellFaults)
 	s.add(ctx, c.feeds.run)
 	s.add(ctx, c.take(hub, relay.Live), c.take(hub, relay.Late), c.takeEvidence(hub))
 	s.add(ctx, hub.Run, c.roster.run,

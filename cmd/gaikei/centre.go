@@ -16,6 +16,7 @@ import (
 	"github.com/gaikei/gaikei/config"
 	"github.com/gaikei/gaikei/probe/relay"
 	"github.com/gaikei/gaikei/sli"
+	"github.com/gaikei/gaikei/sli/notify"
 	"github.com/gaikei/gaikei/sli/timeline"
 	"github.com/gaikei/gaikei/sli/web"
 )
@@ -29,6 +30,7 @@ type centre struct {
 	roster  *roster  // nil: no probers of other processes connect
 	planner planner
 	deadman *deadman // nil: there is none
+	teller  *notify.Notifier
 	log     *slog.Logger
 	door    *door // who may come in
 	gate    *web.Gate
@@ -45,7 +47,9 @@ type state struct {
 }
 
 func newCentre(o runOptions, store *timeline.Store, st *station, log *slog.Logger) *centre {
-	return &centre{opts: o, store: store, station: st, planner: planner{store: store, lead: takeover}, log: log, planned: make(chan struct{})}
+	c := &centre{opts: o, store: store, station: st, planner: planner{store: store, lead: takeover}, log: log, planned: make(chan struct{})}
+	c.teller = c.newTeller()
+	return c
 }
 
 // reloadAgain is how long to wait before a configuration that could not be put into force, as on a full disk, is tried
@@ -244,8 +248,8 @@ func (c *centre) storeEvidence(ctx context.Context, ms []relay.Message) {
 	}
 }
 
-// faults says what is wrong with Gaikei itself, a sentence each.
-func (c *centre) faults() []string {
+// faults says what is wrong with Gaikei itself.
+func (c *centre) faults() []sli.Fault {
 	fs := c.station.faults()
 	if c.roster != nil {
 		fs = append(fs, c.roster.faults()...)
@@ -257,7 +261,7 @@ func (c *centre) faults() []string {
 func (c *centre) tellFaults(ctx context.Context) error {
 	return everySight(ctx, c.log, func(ctx context.Context) []string {
 		c.station.recheck(ctx)
-		return c.faults()
+		return sentences(c.faults())
 	})
 }
 

@@ -70,13 +70,16 @@ checks:
   - {name: closed, interval: 1s, timeout: 500ms, tcp: {address: "127.0.0.4:1"}, expect: unreachable}
 slos: [{name: s, checks: all, objective: 99%, window: 1h}]
 feeds: {otlp: [{name: nowhere, url: "http://127.0.0.1:1"}]}
+notify:
+  page: http://127.0.0.1/
+  webhooks: [{name: hook, url: "http://127.0.0.1:1/", secret: "${env:GAIKEI_SECRET_HOOK}"}]
 `
 	p := start(t, writeFile(t, t.TempDir(), "gaikei.yaml", config), t.TempDir(), "env", pingVariable+"=http://127.0.0.1:1/")
 	var text string
 	p.until("shows its first result", func() bool {
 		var code int
 		code, text = p.get("/metrics")
-		return code == http.StatusOK && strings.Contains(text, "gaikei_results_total{")
+		return code == http.StatusOK && strings.Contains(text, "gaikei_results_total{") && strings.Contains(text, "gaikei_notifications_total{")
 	})
 	byName := func(a, b metricRow) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(want, byName)
@@ -230,7 +233,7 @@ func TestPagesCommands(t *testing.T) {
 
 // TestPagesLinks follows the links of the pages to files and headings.
 func TestPagesLinks(t *testing.T) {
-	for _, name := range []string{"README.md", "docs/deploy.md", "docs/export.md", "docs/otlp.md", "docs/reference.md", "docs/configuration.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
+	for _, name := range []string{"README.md", "docs/deploy.md", "docs/export.md", "docs/notify.md", "docs/otlp.md", "docs/reference.md", "docs/configuration.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"} {
 		page, err := os.ReadFile("../../" + name)
 		if err != nil {
 			t.Fatal(err)

@@ -21,6 +21,7 @@ var allowed = map[string][]string{
 	"probe/relay":     {"probe", "probe/wire"},
 	"sli/export":      {"sli"},
 	"sli/export/otlp": nil,
+	"sli/notify":      {"sli"},
 	"sli/review":      {"sli"},
 	"sli/timeline":    {"probe", "sli", "probe/wire"},
 	"sli/web":         {"probe", "sli"},

@@ -23,6 +23,7 @@ func (c *centre) gatherer() prometheus.Gatherer {
 		web.NewSLOCollector(analyst{c}),
 		c.gate,
 		c.feeds,
+		c.teller,
 	)
 	if c.deadman != nil {
 		reg.MustRegister(c.deadman)

@@ -68,7 +68,7 @@ func TestRosterFaults(t *testing.T) {
 	hear("blind", time.Second, wire.Beat{Revision: 2, Faults: []string{"no control answers"}})
 	ids[relay.Identity{Region: "tokyo", Prober: "new"}] = true
 	r.presence.expect(ids, now)
-	text := strings.Join(r.faults(), "\n")
+	text := strings.Join(sentences(r.faults()), "\n")
 	for _, want := range []string{
 		"prober silent in region tokyo has been silent since", "prober old in region tokyo cannot follow the newest plan: its controls are not understood",
 		"the clock of prober clock in region tokyo is off by -0.700 s", "prober blind in region tokyo: no control answers",

@@ -71,7 +71,7 @@ func (p *pulse) state() wire.Beat {
 		Version: version(), Started: p.started, Revision: f.revision, Checks: f.checks, Refused: len(f.refused),
 		PlanError: errText(f.err), MaxRunning: st.opts.maxRunning,
 		QueuePending: q.Pending, QueueAge: q.Oldest.Seconds(), QueueBytes: q.Bytes, QueueMax: q.MaxBytes,
-		QueueHeld: q.Held, QueueBroken: q.Broken, Faults: st.faults(),
+		QueueHeld: q.Held, QueueBroken: q.Broken, Faults: sentences(st.faults()),
 	}
 	for _, pr := range st.now() {
 		b.Running += pr.scheduler.Status().Running

@@ -11,6 +11,7 @@ import (
 
 	"github.com/gaikei/gaikei/probe/relay"
 	"github.com/gaikei/gaikei/probe/wire"
+	"github.com/gaikei/gaikei/sli"
 	"github.com/gaikei/gaikei/sli/timeline"
 	"github.com/gaikei/gaikei/sli/web"
 )
@@ -243,30 +244,33 @@ func (r *roster) ready() error {
 }
 
 // faults says which probers are silent, and which cannot follow their plan: a sentence each, for the log and the page.
-func (r *roster) faults() []string {
-	var fs []string
+func (r *roster) faults() []sli.Fault {
+	var fs []sli.Fault
 	for _, p := range r.Present() {
 		name := "prober " + p.Prober + " in region " + p.Region
+		add := func(sentence string) {
+			fs = append(fs, sli.Fault{Region: p.Region, Prober: p.Prober, Sentence: sentence})
+		}
 		switch p.State {
 		case web.ProberRevoked:
 			continue
 		case web.ProberNever:
 			if time.Since(r.presence.since) > silentAfter {
-				fs = append(fs, name+" is enrolled and has not been heard of since the aggregator started")
+				add(name + " is enrolled and has not been heard of since the aggregator started")
 			}
 			continue
 		case web.ProberSilent:
-			fs = append(fs, name+" has been silent since "+stamp(*p.Heard)+": its slots are no data from then on, until it is back and catches up")
+			add(name + " has been silent since " + stamp(*p.Heard) + ": its slots are no data from then on, until it is back and catches up")
 			continue
 		}
 		if p.PlanError != "" {
-			fs = append(fs, name+" cannot follow the newest plan: "+p.PlanError)
+			add(name + " cannot follow the newest plan: " + p.PlanError)
 		}
 		if p.ClockOffset != nil && math.Abs(*p.ClockOffset) >= clockWarning.Seconds() {
-			fs = append(fs, fmt.Sprintf("the clock of %s is off by %.3f s", name, *p.ClockOffset))
+			add(fmt.Sprintf("the clock of %s is off by %.3f s", name, *p.ClockOffset))
 		}
 		for _, f := range p.Faults {
-			fs = append(fs, name+": "+f)
+			add(name + ": " + f)
 		}
 	}
 	return fs

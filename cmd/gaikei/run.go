@@ -19,6 +19,7 @@ import (
 	"github.com/gaikei/gaikei/config"
 	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/probe/relay"
+	"github.com/gaikei/gaikei/sli/notify"
 	"github.com/gaikei/gaikei/sli/timeline"
 )
 
@@ -37,6 +38,7 @@ type runOptions struct {
 	insecure   bool
 	world      func(region string) *probe.World // nil: the real one
 	ready      func()                           // called once everything runs; may be nil
+	told       notify.Timing                    // of notifications; zero: as they are
 }
 
 // forConfig is what the validity of a configuration depends on besides its text. Maintenance that is past is no
@@ -150,7 +152,7 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	c.observe(listeners)
 
 	var s stages
-	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.tellFaults, c.deadman.run, c.web(listeners))
+	s.add(ctx, store.Run, c.ingest, c.ingestEvidence, c.tellFaults, c.deadman.run, c.teller.Run, c.web(listeners))
 	s.add(ctx, c.feeds.run)
 	s.add(ctx, st.forward)
 	s.add(ctx, func(ctx context.Context) error { return c.run(ctx, file, hangup) })

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/gaikei/gaikei/sli"
 )
 
 // How long something must last before it is called a fault of its own.
@@ -16,22 +18,23 @@ const (
 // sightEvery is how often the regions' sight is looked at for the log.
 const sightEvery = 15 * time.Second
 
-// faults says what keeps the regions from seeing: one sentence a fault, the same for the log and the page.
-func (s *station) faults() []string {
-	var fs []string
+// faults says what keeps the regions from seeing: one sentence a fault, the same for the log, the page and whoever is told.
+func (s *station) faults() []sli.Fault {
+	var fs []sli.Fault
 	now := time.Now()
 	for _, p := range s.now() {
+		add := func(format string, args ...any) {
+			fs = append(fs, sli.Fault{Region: p.region, Prober: s.opts.prober, Sentence: fmt.Sprintf(format, args...)})
+		}
 		status := p.eyes.Load().controls.Status()
 		for _, sight := range status.Sights {
 			if !sight.BlindSince.IsZero() && now.Sub(sight.BlindSince) > blindAfter {
-				fs = append(fs, fmt.Sprintf("region %s has been blind (%s) since %s: its controls do not answer, so failures there have no verdict",
-					p.region, sight.Name, stamp(sight.BlindSince)))
+				add("region %s has been blind (%s) since %s: its controls do not answer, so failures there have no verdict", p.region, sight.Name, stamp(sight.BlindSince))
 			}
 		}
 		for _, k := range status.Controls {
 			if !k.FailingAlone.IsZero() && now.Sub(k.FailingAlone) > aloneAfter {
-				fs = append(fs, fmt.Sprintf("control %s has failed alone in region %s since %s: replace it, or the quorum is lost with the next one",
-					k.Target, p.region, stamp(k.FailingAlone)))
+				add("control %s has failed alone in region %s since %s: replace it, or the quorum is lost with the next one", k.Target, p.region, stamp(k.FailingAlone))
 			}
 		}
 	}
@@ -42,8 +45,16 @@ func (s *station) faults() []string {
 func (s *station) tellFaults(ctx context.Context) error {
 	return everySight(ctx, s.log, func(ctx context.Context) []string {
 		s.recheck(ctx)
-		return s.faults()
+		return sentences(s.faults())
 	})
+}
+
+func sentences(fs []sli.Fault) []string {
+	var out []string
+	for _, f := range fs {
+		out = append(out, f.Sentence)
+	}
+	return out
 }
 
 // everySight asks for the faults now and then, and logs each when it begins and when it is over, until ctx ends.

@@ -46,19 +46,19 @@ func TestBlindRegionIsAFault(t *testing.T) {
 		}
 
 		look(3 * time.Minute)
-		known := tellChanges(c.log, nil, c.faults())
+		known := tellChanges(c.log, nil, sentences(c.faults()))
 		if len(known) != 0 {
 			t.Errorf("after three minutes the faults are %v, want none yet", known)
 		}
 		look(3 * time.Minute)
-		known = tellChanges(c.log, known, c.faults())
-		known = tellChanges(c.log, known, c.faults())
+		known = tellChanges(c.log, known, sentences(c.faults()))
+		known = tellChanges(c.log, known, sentences(c.faults()))
 		if len(known) != 1 || strings.Count(log.String(), "region here has been blind (ipv4)") != 1 {
 			t.Errorf("after six minutes the faults are %v, want one, told once:\n%s", known, &log)
 		}
 		dead = false
 		c.recheck(t.Context())
-		if known = tellChanges(c.log, known, c.faults()); len(known) != 0 || !strings.Contains(log.String(), "over: region here") {
+		if known = tellChanges(c.log, known, sentences(c.faults())); len(known) != 0 || !strings.Contains(log.String(), "over: region here") {
 			t.Errorf("when it sees again the faults are %v, want none, and that told:\n%s", known, &log)
 		}
 	})

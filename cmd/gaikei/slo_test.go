@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -26,6 +27,14 @@ func TestSLO(t *testing.T) {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 	}))
+	var told sync.Map // what a webhook was told: kind, SLO and state after
+	hook := listenOn(t, "127.0.0.1", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var e struct{ Kind, SLO, After string }
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil {
+			t.Error(err)
+		}
+		told.Store(e.Kind+" "+e.SLO+" "+e.After, true)
+	}))
 	dir := t.TempDir()
 	data := dir + "/data"
 	p := start(t, writeFile(t, dir, "gaikei.yaml", "regions: {here: {weight: 1}}\ndefaults: {interval: 500ms, timeout: 200ms}\n"+twoControls(t)+
@@ -34,7 +43,8 @@ func TestSLO(t *testing.T) {
 slos:
   - {name: strict, checks: all, objective: 99%%, window: 1h}
   - {name: loose, checks: [shop], objective: 1%%, calendar: day, policy: [{budget_below: 100%%, decide: watch}]}
-`, target)), data)
+notify: {page: "http://127.0.0.1/", webhooks: [{name: hook, url: "http://%s/", secret: "${env:GAIKEI_SECRET_HOOK}"}]}
+`, target, hook)), data, "env", "GAIKEI_SECRET_HOOK=whsec_"+strings.Repeat("abcd", 8))
 	slo := func(code int, words ...string) []sli.SLOReport {
 		t.Helper()
 		got, out, errs := gaikei(t, append([]string{"slo", "--data", data, "-o", "json"}, words...)...)
@@ -128,6 +138,14 @@ slos:
 		left, err := strconv.ParseFloat(m[1], 64)
 		return err == nil && left == 1
 	})
+	p.until("has told a webhook of the outage", func() bool {
+		_, exhausted := told.Load("decision strict exhausted")
+		_, burning := told.Load("burn_rate strict burning")
+		return exhausted && burning
+	})
+	if _, page := p.get("/"); !strings.Contains(page, `<li id="slo-strict"`) {
+		t.Error("the page has no place that a link to the SLO leads to")
+	}
 	p.stop()
 	if xs := incidents(); len(xs) != 0 {
 		t.Errorf("incidents from the files: got %+v, want none", xs)

@@ -65,7 +65,7 @@ func (c *centre) web(at *openings) func(context.Context) error {
 			Source:   c.store,
 			Catalog:  c.catalog,
 			Config:   c.shown,
-			Faults:   c.faults,
+			Faults:   func() []string { return sentences(c.faults()) },
 			Ready:    c.ready,
 			Version:  version(),
 			Now:      time.Now,
@@ -190,8 +190,11 @@ func (c *centre) ready() error {
 	if c.state.Load() == nil {
 		return errors.New("the configuration is not in force yet")
 	}
-	if c.station == nil {
+	switch {
+	case c.station != nil:
+		return c.station.ready()
+	case c.roster != nil:
 		return c.roster.ready()
 	}
-	return c.station.ready()
+	return nil // it only tells
 }

@@ -175,8 +175,8 @@ func TestFrontPageTellsDecisions(t *testing.T) {
 	for range 2 {
 		status, page := tryOn(t, h, "GET", "/", "")
 		for _, want := range []string{
-			"What to decide", `<li class="none"><span>checkout</span> <b>exhausted</b>`, "Availability is &lt;b&gt;not&lt;/b&gt; above the objective.",
-			"90 s of 60 s of full outage are spent", `<li class="part"><span>fresh</span> <b>undecided</b>`, "latency, objective 90%",
+			"What to decide", `<li id="slo-checkout" class="none"><span>checkout</span> <b>exhausted</b>`, "Availability is &lt;b&gt;not&lt;/b&gt; above the objective.",
+			"90 s of 60 s of full outage are spent", `<li id="slo-fresh" class="part"><span>fresh</span> <b>undecided</b>`, "latency, objective 90%",
 		} {
 			if status != 200 || !strings.Contains(page, want) {
 				t.Fatalf("front page, status %d: want %q in\n%.2000s", status, want, page)

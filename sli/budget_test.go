@@ -283,7 +283,7 @@ func TestDecisions(t *testing.T) {
 			sli.Amount{},
 			sli.Amount{Good: 9500, None: 500},
 			nil, "ok",
-			"Availability is 100%, above the objective of 99.9%: 100% of the budget is left. No action.", "Nothing is known of the window before.",
+			"Availability is 100%, above the objective of 99.9%: 100% of the budget is left. No action. That is as observed: 95.00% of the time was decided, and had the rest been bad it would be exhausted, had it been good, ok.", "Nothing is known of the window before.",
 		},
 		{
 			"either way",

@@ -66,6 +66,10 @@ func (s *SLO) decide(r *SLOReport, ifBad, ifGood *float64) Decision {
 		}
 		d.Decision = step.decision()
 		d.Sentence = s.says(r, step)
+		if worst.decision() != best.decision() {
+			d.Sentence += fmt.Sprintf(" That is as observed: %s of the time was decided, and had the rest been bad it would be %s, had it been good, %s.",
+				FormatRatio(r.Decided), worst.decision(), best.decision())
+		}
 		return d
 	}
 	d.Sentence = fmt.Sprintf("%s is %s of what was decided, but only %s of the time was: had the rest been bad it would be %s, had it been good, %s.",

@@ -83,13 +83,7 @@ func (s *Store) members(o *sli.SLO, w *sli.SLOWindow) *members {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, t := range s.chosen(sli.Query{Checks: o.Checks, Regions: o.Regions}, sli.Window{From: w.Cuts[0], To: w.To}) {
-		weight, known := stored[t.Region]
-		switch given, ok := o.Weights[t.Region]; {
-		case ok:
-			weight = given
-		case !known, weight == 0 && slices.Contains(o.Regions, t.Region): // named: it is to count
-			weight = 1
-		}
+		weight := weightIn(o, t.Region, stored)
 		if weight == 0 {
 			continue
 		}
@@ -103,14 +97,29 @@ func (s *Store) members(o *sli.SLO, w *sli.SLOWindow) *members {
 	return m
 }
 
-// cellOf is the longest interval that the checks of an SLO have at an instant.
+// weightIn is what a region weighs in an SLO, given the weights that regions have; 0: it has no part.
+func weightIn(o *sli.SLO, region string, stored map[string]float64) float64 {
+	if given, ok := o.Weights[region]; ok {
+		return given
+	}
+	weight, known := stored[region]
+	if !known || weight == 0 && slices.Contains(o.Regions, region) { // named: it is to count
+		return 1
+	}
+	return weight
+}
+
+// cellOf is the longest interval that the checks of an SLO have at an instant, in the regions that have a part.
 func (s *Store) cellOf(o *sli.SLO, at int64) time.Duration {
+	stored := s.weightsNow()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	now := sli.Window{From: at, To: at}
 	longest := int64(0)
 	for _, t := range s.chosen(sli.Query{Checks: o.Checks, Regions: o.Regions}, now) {
-		longest = max(longest, cellIn(t.due(), now))
+		if weightIn(o, t.Region, stored) > 0 {
+			longest = max(longest, cellIn(t.due(), now))
+		}
 	}
 	return time.Duration(longest) * time.Millisecond
 }

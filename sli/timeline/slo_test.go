@@ -355,3 +355,27 @@ func TestCorrectionsAtTheBorder(t *testing.T) {
 		t.Errorf("uptime: got %+v, %v, want all of the cell good", us, err)
 	}
 }
+
+// A region of no weight does not make burn windows longer: nobody looks at what it sees.
+func TestRegionsWithoutWeightHaveNoCells(t *testing.T) {
+	s := openStore(t, t.TempDir(), &clock{noon})
+	defer s.Close()
+	if _, err := s.Ordinals(t.Context(), []Region{{Name: "tokyo", Weight: 1}, {Name: "office"}}); err != nil {
+		t.Fatal(err)
+	}
+	often, seldom := follow("shop"), follow("shop")
+	seldom.Grid = probe.Grid{Interval: 300_000}
+	ingest(t, s, in("tokyo", message(t, "p", probe.Batch{Epochs: []probe.Epoch{often}})), in("office", message(t, "p", probe.Batch{Epochs: []probe.Epoch{seldom}})))
+	for _, x := range []struct {
+		slo  sli.SLO
+		want time.Duration
+	}{
+		{sli.SLO{Checks: []string{"shop"}}, 10 * time.Second},
+		{sli.SLO{Checks: []string{"shop"}, Regions: []string{"office"}}, 5 * time.Minute},
+		{sli.SLO{Checks: []string{"shop"}, Weights: map[string]float64{"office": 1}}, 5 * time.Minute},
+	} {
+		if got := s.cellOf(&x.slo, noon.UnixMilli()); got != x.want {
+			t.Errorf("regions %v, weights %v: got %v, want %v", x.slo.Regions, x.slo.Weights, got, x.want)
+		}
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type database struct {
 	schemas  []string            // each migrates from the version before, the first one from nothing; their number is the version
 	prepares bool                // preparing the statements of a transaction pays; a driver may do better by itself
 	patience time.Duration       // longest time of a transaction; zero: any
+	reading  statements          // of read, if preparing pays
 	commit   func(*sql.Tx) error // (*sql.Tx).Commit but in tests of its failures
 }
 
@@ -208,7 +210,7 @@ type rower interface {
 
 // each calls f for every row of a statement.
 func (db *database) each(ctx context.Context, on querier, name string, args []any, f func(scan func(...any) error) error) (err error) {
-	rows, err := on.QueryContext(ctx, db.queries[name], args...)
+	rows, err := db.query(ctx, on, name, args)
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -222,6 +224,41 @@ func (db *database) each(ctx context.Context, on querier, name string, args []an
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
+}
+
+// query asks; what is asked again and again of those that only read is prepared once.
+func (db *database) query(ctx context.Context, on querier, name string, args []any) (*sql.Rows, error) {
+	if on != querier(db.read) || !db.prepares {
+		return on.QueryContext(ctx, db.queries[name], args...)
+	}
+	s, err := db.reading.of(ctx, db.read, db.queries[name])
+	if err != nil {
+		return nil, err
+	}
+	return s.QueryContext(ctx, args...)
+}
+
+// statements are prepared ones, by their text. The zero value has none.
+type statements struct {
+	mu  sync.Mutex
+	all map[string]*sql.Stmt // guarded by mu
+}
+
+func (s *statements) of(ctx context.Context, db *sql.DB, text string) (*sql.Stmt, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if st := s.all[text]; st != nil {
+		return st, nil
+	}
+	st, err := db.PrepareContext(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	if s.all == nil {
+		s.all = map[string]*sql.Stmt{}
+	}
+	s.all[text] = st
+	return st, nil
 }
 
 // namedQueries cuts the texts after each "-- name:" line.

@@ -38,6 +38,12 @@ DELETE FROM block WHERE day < $1;
 -- name: summaries
 SELECT day, data FROM summary WHERE series = $1 AND day >= $2 AND day < $3 ORDER BY day;
 
+-- name: summaries of some
+SELECT series, day, data FROM summary WHERE series >= $1 AND series <= $2 AND day >= $3 AND day < $4 ORDER BY series, day;
+
+-- name: blocks of some
+SELECT series, day, data FROM block WHERE series >= $1 AND series <= $2 AND day = $3;
+
 -- name: put summary
 INSERT INTO summary (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
 
@@ -88,6 +94,9 @@ INSERT INTO maintenance (check_id, name, start, stop) VALUES ($1, $2, $3, $4) ON
 
 -- name: maintenance
 SELECT start, stop FROM maintenance WHERE check_id = $1 AND start < $3 AND stop > $2 ORDER BY start, stop;
+
+-- name: maintenance of all
+SELECT check_id, start, stop FROM maintenance WHERE start < $2 AND stop > $1 ORDER BY check_id, start, stop;
 
 -- name: all maintenance
 SELECT check_id, name, start, stop FROM maintenance ORDER BY check_id, name, start;

@@ -21,6 +21,7 @@ type view struct {
 	tail   slots // not cut at midnight
 	epochs []epoch
 	due    []sli.Segment
+	ahead  *prefetch // what was read of it already; nil: nothing
 }
 
 // view copies what concerns [from, to). Under mu.
@@ -47,6 +48,18 @@ func (s *Store) slots(ctx context.Context, v view, from, to int64, failed *error
 	}
 }
 
+// dayRows calls f with the rows of days that a statement gives; what it is given is not kept.
+func (s *Store) dayRows(ctx context.Context, name string, args []any, f func(day int64, data []byte) error) error {
+	return s.db.each(ctx, s.db.read, name, args, func(scan func(...any) error) error {
+		var day int64
+		var data sql.RawBytes
+		if err := scan(&day, &data); err != nil {
+			return err
+		}
+		return f(day, data)
+	})
+}
+
 // errStop ends a walk whose caller has seen enough.
 var errStop = errors.New("stop")
 
@@ -66,12 +79,7 @@ func (s *Store) walk(ctx context.Context, v view, from, to int64, yield func(sli
 		return ctx.Err()
 	}
 	w := walker{view: v, joiner: joiner{check: v.Check, region: v.Region, probers: &s.probers}, at: from, to: to, yield: yield}
-	err := s.db.each(ctx, s.db.read, "blocks", []any{v.id, dayOf(from), dayOf(to - 1)}, func(scan func(...any) error) error {
-		var day int64
-		var data sql.RawBytes
-		if err := scan(&day, &data); err != nil {
-			return err
-		}
+	err := s.blockRows(ctx, &v, dayOf(from), dayOf(to-1), func(day int64, data []byte) error {
 		if !w.days(day) {
 			return errStop
 		}

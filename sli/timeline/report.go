@@ -25,11 +25,38 @@ type counted struct {
 // over its regions. It reads at one as_of, from the largest time budget of the checks that are probed. A window
 // that begins before the retention begins with it.
 func (s *Store) Reports(ctx context.Context, q sli.Query) ([]sli.Report, error) {
-	w, all, err := s.countAll(ctx, q)
+	c, err := s.counting(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
-	return s.reportAll(w, all), nil
+	reports, err := c.reports(ctx, s.checksDue(q, c.w, ""))
+	if err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	return append([]sli.Report{}, slices.Concat(reports...)...), nil // an empty list is one
+}
+
+// reports reports on checks, given by their timelines, in lists of some checks each.
+func (c *counting) reports(ctx context.Context, checks [][]*timeline) ([][]sli.Report, error) {
+	if err := c.prepare(ctx, checks); err != nil {
+		return nil, err
+	}
+	lists := c.lists(checks)
+	of := make([][]sli.Report, len(lists))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i, ts := range lists {
+		g.Go(func() error {
+			cs := c.s.countedOf(ts, c.w)
+			if err := c.count(ctx, cs); err != nil {
+				return err
+			}
+			of[i] = c.s.reportAll(c.w, cs)
+			return nil
+		})
+	}
+	err := g.Wait()
+	return of, err
 }
 
 // reportAll reports on every check of which all has series.
@@ -109,11 +136,35 @@ func (s *Store) countAll(ctx context.Context, q sli.Query, more ...sli.Correctio
 		return sli.Window{}, nil, err
 	}
 	c.corrections = append(c.corrections, more...)
-	all := s.counted(q, c.w)
-	return c.w, all, c.countAll(ctx, all)
+	checks := s.checksDue(q, c.w, "")
+	if err := c.prepare(ctx, checks); err != nil {
+		return c.w, nil, err
+	}
+	lists := c.lists(checks)
+	of := make([][]counted, len(lists))
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(readers)
+	for i, ts := range lists {
+		g.Go(func() error {
+			of[i] = s.countedOf(ts, c.w)
+			return c.count(ctx, of[i])
+		})
+	}
+	err = g.Wait()
+	return c.w, slices.Concat(of...), err
 }
 
-// counting prepares to count what a query asks for.
+// A counting tallies series over a window.
+type counting struct {
+	s           *Store
+	w           sli.Window
+	corrections []sli.Correction
+	maintenance map[string][]sli.Span // of all checks; nil: it is asked for of each
+	plain       bool                  // without latencies
+	many        bool                  // series, so that they are read together
+}
+
+// counting begins to count what a query asks for.
 func (s *Store) counting(ctx context.Context, q sli.Query) (*counting, error) {
 	w, err := s.window(q)
 	if err != nil {
@@ -123,70 +174,58 @@ func (s *Store) counting(ctx context.Context, q sli.Query) (*counting, error) {
 	return &counting{s: s, w: w, corrections: corrections, plain: q.Figures == sli.FiguresAvailability}, err
 }
 
-// someChecks cuts series, by check, into lists of whole checks: if there are many, of so many that it pays to read them at once.
-func someChecks(all []counted) [][]counted {
-	enough := 1
-	if len(all) > 200 {
-		enough = 50
+// prepare reads what is better read once, if there are many series.
+func (c *counting) prepare(ctx context.Context, checks [][]*timeline) error {
+	n := 0
+	for _, ts := range checks {
+		n += len(ts)
 	}
-	var lists [][]counted
-	begun := 0
-	for i := 1; i <= len(all); i++ {
-		if i == len(all) || i-begun >= enough && all[i].Check != all[i-1].Check {
-			lists, begun = append(lists, all[begun:i]), i
+	if c.many = n > manySeries; !c.many || c.maintenance != nil {
+		return nil
+	}
+	return c.manyMaintenances(ctx)
+}
+
+// lists puts the timelines of whole checks into lists of which each is read together.
+func (c *counting) lists(checks [][]*timeline) [][]*timeline {
+	if !c.many {
+		return checks
+	}
+	var lists [][]*timeline
+	for _, ts := range checks {
+		if n := len(lists) - 1; n >= 0 && len(lists[n]) < togetherSeries {
+			lists[n] = append(lists[n], ts...)
+		} else {
+			lists = append(lists, slices.Clone(ts))
 		}
 	}
 	return lists
 }
 
-// A counting tallies series over a window.
-type counting struct {
-	s           *Store
-	w           sli.Window
-	corrections []sli.Correction
-	plain       bool // without latencies
-}
-
-// countAll tallies series, by check.
-func (c *counting) countAll(ctx context.Context, all []counted) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(readers)
-	for _, some := range someChecks(all) {
-		g.Go(func() error { return c.count(ctx, some) })
-	}
-	return g.Wait()
-}
-
 // count tallies some series, by check.
 func (c *counting) count(ctx context.Context, cs []counted) (err error) {
-	var pages map[int64][]page
-	if c.plain {
-		ids := make([]int64, len(cs))
-		for i := range cs {
-			ids[i] = cs[i].id
-		}
-		first, last := between(c.w.From, c.w.To)
-		if pages, err = c.s.pages(ctx, ids, first, last); err != nil {
+	if c.plain || c.many {
+		if err := c.together(ctx, cs); err != nil {
 			return err
 		}
 	}
 	var maintenance []sli.Span
 	for i := range cs {
 		if i == 0 || cs[i].Check != cs[i-1].Check {
-			if maintenance, err = c.s.maintenanceSpans(ctx, cs[i].Check, c.w.From, c.w.To); err != nil {
+			if maintenance, err = c.maintenanceOf(ctx, cs[i].Check); err != nil {
 				return err
 			}
 		}
-		if err := c.count1(ctx, &cs[i], maintenance, pages[cs[i].id]); err != nil {
+		if err := c.count1(ctx, &cs[i], maintenance); err != nil {
 			return err
 		}
-		cs[i].tail = slots{}
+		cs[i].tail, cs[i].ahead = slots{}, nil
 	}
 	return nil
 }
 
 // count1 tallies a series, and if corrections have a say once more without them.
-func (c *counting) count1(ctx context.Context, x *counted, maintenance []sli.Span, pages []page) (err error) {
+func (c *counting) count1(ctx context.Context, x *counted, maintenance []sli.Span) (err error) {
 	x.plain = c.plain
 	tally := func(spans []sli.Span) (sli.Tally, error) {
 		if !c.plain {
@@ -196,7 +235,7 @@ func (c *counting) count1(ctx context.Context, x *counted, maintenance []sli.Spa
 		r := runner{s: c.s, ctx: ctx, view: x.view, to: c.w.To, unread: c.w.From}
 		t.AddRuns(func(yield func(sli.Run) bool) {
 			r.yield = yield
-			_ = r.run(pages) // which keeps its error
+			_ = r.run(x.ahead.pages) // which keeps its error
 		}, spans)
 		return t, r.err
 	}

@@ -28,17 +28,22 @@ func (s *Store) eachReport(ctx context.Context, q sli.Query, from string, yield 
 	if err != nil {
 		return err
 	}
-	weights := s.weightsNow()
 	for checks := range slices.Chunk(s.checksDue(q, c.w, from), reportedAtOnce) {
-		all := s.countedOf(slices.Concat(checks...), c.w)
-		if err := c.countAll(ctx, all); err != nil {
+		of, err := c.reports(ctx, checks)
+		if err != nil {
 			return err
 		}
-		for _, ts := range checks {
-			if !yield(reportsOf(c.w, all[:len(ts)], weights)) {
-				return nil
+		for _, rs := range of {
+			for len(rs) > 0 {
+				n := 1
+				for n < len(rs) && rs[n].Check == rs[0].Check {
+					n++
+				}
+				if !yield(rs[:n:n]) {
+					return nil
+				}
+				rs = rs[n:]
 			}
-			all = all[len(ts):]
 		}
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/binary"
 	"maps"
 	"slices"
@@ -142,18 +141,12 @@ func (s *Store) summaries(ctx context.Context, v view, w sli.Window, into func(d
 	}
 	g := groundsOf(v.epochs, v.due)
 	var days []int64
-	err := s.db.each(ctx, s.db.read, "summaries", []any{v.id, first, end}, func(scan func(...any) error) error {
-		var day int64
-		var data sql.RawBytes
-		if err := scan(&day, &data); err != nil {
-			return err
-		}
+	err := s.summaryRows(ctx, &v, first, end, func(day int64, data []byte) {
 		var one sli.Tally
 		if t := into(day); t != nil && g.open(day, data, &one) {
 			t.Merge(&one)
 			days = append(days, day)
 		}
-		return nil
 	})
 	return days, err
 }

@@ -1,0 +1,152 @@
+package timeline
+
+import (
+	"context"
+	"slices"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// A prefetch is what was read of a series together with others, since a question each would cost more than what it brings.
+type prefetch struct {
+	first, end int64    // the days whose summaries are in it: from the first to before the end
+	summaries  []dayRow // by day
+	days       []int64  // whose blocks are in it, if there are any
+	blocks     []dayRow
+	pages      []page // with outlines
+}
+
+// A dayRow is the row of a day.
+type dayRow struct {
+	day  int64
+	data []byte
+}
+
+// manySeries is how many series it takes to read them together, and togetherSeries how many then are.
+const (
+	manySeries     = 200
+	togetherSeries = 50
+)
+
+// together reads what a counting needs of some series.
+func (c *counting) together(ctx context.Context, cs []counted) error {
+	ids := make([]int64, len(cs))
+	of := make(map[int64]*prefetch, len(cs))
+	var a prefetch // of outlines alone: where there are none, days are read as if nothing had been
+	if !c.plain {
+		a = c.daysAhead()
+	}
+	for i := range cs {
+		one := a
+		ids[i], cs[i].ahead, of[cs[i].id] = cs[i].id, &one, &one
+	}
+	if c.plain {
+		first, last := between(c.w.From, c.w.To)
+		pages, err := c.s.pages(ctx, ids, first, last)
+		for i := range cs {
+			cs[i].ahead.pages = pages[cs[i].id]
+		}
+		return err
+	}
+	return c.s.readTogether(ctx, ids, of)
+}
+
+// daysAhead are the days that are to be read of each series: whole ones by their summaries, those at the ends by their blocks.
+func (c *counting) daysAhead() prefetch {
+	a := prefetch{first: dayOf(c.w.From + dayMillis - 1), end: dayOf(c.w.To)}
+	if first := dayOf(c.w.From); first < a.first {
+		a.days = append(a.days, first)
+	}
+	if last := dayOf(c.w.To - 1); last >= a.end && !slices.Contains(a.days, last) {
+		a.days = append(a.days, last)
+	}
+	return a
+}
+
+// readTogether reads summaries and blocks of series, of the days that each wants: all the same.
+func (s *Store) readTogether(ctx context.Context, ids []int64, of map[int64]*prefetch) error {
+	want := of[ids[0]]
+	for _, r := range ranges(ids) {
+		read := func(name string, args []any, into func(a *prefetch, row dayRow)) error {
+			return s.db.each(ctx, s.db.read, name, append([]any{r[0], r[1]}, args...), func(scan func(...any) error) error {
+				var id int64
+				var row dayRow
+				err := scan(&id, &row.day, &row.data)
+				if a := of[id]; a != nil {
+					into(a, row)
+				}
+				return err
+			})
+		}
+		err := read("summaries of some", []any{want.first, want.end}, func(a *prefetch, row dayRow) { a.summaries = append(a.summaries, row) })
+		if err != nil {
+			return err
+		}
+		for _, day := range want.days {
+			if err := read("blocks of some", []any{day}, func(a *prefetch, row dayRow) { a.blocks = append(a.blocks, row) }); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// summaryRows calls f with the summaries of the days from first to before the end.
+func (s *Store) summaryRows(ctx context.Context, v *view, first, end int64, f func(day int64, data []byte)) error {
+	if a := v.ahead; a != nil && a.first <= first && end <= a.end {
+		for _, row := range a.summaries {
+			if first <= row.day && row.day < end {
+				f(row.day, row.data)
+			}
+		}
+		return nil
+	}
+	return s.dayRows(ctx, "summaries", []any{v.id, first, end}, func(day int64, data []byte) error { f(day, data); return nil })
+}
+
+// blockRows calls f with the blocks of the days from first to last.
+func (s *Store) blockRows(ctx context.Context, v *view, first, last int64, f func(day int64, data []byte) error) error {
+	if a := v.ahead; a != nil && a.has(first, last) {
+		for _, row := range a.blocks {
+			if first <= row.day && row.day <= last {
+				if err := f(row.day, row.data); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}
+	return s.dayRows(ctx, "blocks", []any{v.id, first, last}, f)
+}
+
+func (a *prefetch) has(first, last int64) bool {
+	if last-first >= int64(len(a.days)) {
+		return false
+	}
+	for day := first; day <= last; day++ {
+		if !slices.Contains(a.days, day) {
+			return false
+		}
+	}
+	return true
+}
+
+// manyMaintenances reads the maintenance of all checks that touches a window.
+func (c *counting) manyMaintenances(ctx context.Context) error {
+	c.maintenance = map[string][]sli.Span{}
+	return c.s.db.each(ctx, c.s.db.read, "maintenance of all", []any{c.w.From, c.w.To}, func(scan func(...any) error) error {
+		var check string
+		span := sli.Span{Effect: sli.InMaintenance}
+		err := scan(&check, &span.From, &span.To)
+		c.maintenance[check] = append(c.maintenance[check], span)
+		return err
+	})
+}
+
+// maintenanceOf is what of maintenance touches the window of a check.
+func (c *counting) maintenanceOf(ctx context.Context, check string) ([]sli.Span, error) {
+	if c.maintenance != nil {
+		return c.maintenance[check], nil
+	}
+	return c.s.maintenanceSpans(ctx, check, c.w.From, c.w.To)
+}

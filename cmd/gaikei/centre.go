@@ -175,6 +175,7 @@ func (c *centre) apply(ctx context.Context, g *errgroup.Group, file *config.File
 			return err
 		}
 	}
+	c.store.SetObjectives(resolvedSLOs(file))
 	c.state.Store(&state{file: file, regions: regionNames(regions)})
 	return nil
 }

@@ -23,8 +23,13 @@ type dayRows struct {
 // Statements about one row, and those that do the same for many. What is put first comes first: a block that is put takes
 // its summary away.
 var (
-	manyOf  = map[string]string{"block": "many blocks", "day phases": "many phases"}
-	putMany = [][2]string{{"put block", "put many blocks"}, {"put summary", "put many summaries"}, {"put phases", "put many phases"}}
+	manyOf  = map[string]string{"block": "many blocks", "day phases": "many phases", "day count": "many day counts"}
+	putMany = [][2]string{
+		{"put block", "put many blocks"},
+		{"put summary", "put many summaries"},
+		{"put phases", "put many phases"},
+		{"put day count", "put many day counts"},
+	}
 )
 
 // readAhead asks for what a fold is going to read, if that is far away. A series that has no id in memory may have

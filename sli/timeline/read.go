@@ -66,6 +66,10 @@ func (s *Store) walk(ctx context.Context, v view, from, to int64, yield func(sli
 		return ctx.Err()
 	}
 	w := walker{view: v, joiner: joiner{check: v.Check, region: v.Region, probers: &s.probers}, at: from, to: to, yield: yield}
+	if v.id == 0 { // there is none, or none is asked for
+		w.days(dayOf(to-1) + 1)
+		return nil
+	}
 	err := s.db.each(ctx, s.db.read, "blocks", []any{v.id, dayOf(from), dayOf(to - 1)}, func(scan func(...any) error) error {
 		var day int64
 		var data sql.RawBytes

@@ -173,10 +173,20 @@ func (s *Store) settle(ctx context.Context, tx *transaction, c *partCount, t *ti
 	if !s.mayBeFolded(t, x.open) {
 		v.id = 0
 	}
+	var slots []sli.Slot
+	take := func(slot sli.Slot) bool { slots = append(slots, slot); return true }
+	err = s.walkIn(ctx, library{tx, s.codec}, v, [2]int64{x.open, to}, take)
+	if errors.Is(err, errDamaged) { // what is in it is lost
+		slots, v.id = nil, 0
+		err = s.walkIn(ctx, library{tx, s.codec}, v, [2]int64{x.open, to}, take)
+	}
+	if err != nil {
+		return err
+	}
 	before, rest := x.recent.split(x.open)
 	r := settler{book: b, part: c, x: x, t: t, cut: b.to - lateAfter.Milliseconds(), old: reckoner{left: rest}, open: to}
-	if err := s.walk(ctx, v, x.open, to, func(slot sli.Slot) bool { r.slot(&slot, standing(judge(slot))); return true }); err != nil {
-		return err
+	for i := range slots {
+		r.slot(&slots[i], standing(judge(slots[i])))
 	}
 	x.open = r.open
 	before.join(r.end())

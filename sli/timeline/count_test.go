@@ -359,3 +359,40 @@ func reckon(rt *rapid.T, s *Store, c *clock, begin time.Time, before [2][numVerd
 }
 
 func ms(seconds float64) int64 { return int64(seconds*1000 + .5) }
+
+// BenchmarkCountOf1000Checks counts what settled in ten seconds of 1,000 checks at 10 s, whose tails are folded as they are by Run. One count
+// is promised to take well below a second.
+func BenchmarkCountOf1000Checks(b *testing.B) {
+	c := &clock{noon}
+	s := place{Options{Dir: b.TempDir()}}.counter(b, c)
+	defer s.Close()
+	batch := func(from, to time.Time) (x probe.Batch) {
+		for i := range 1000 {
+			for at := from; at.Before(to); at = at.Add(10 * time.Second) {
+				r := up(fmt.Sprint("check-", i), at)
+				r.Latency += probe.LatencyIndex(at.Unix()/10*7919%40 + int64(i%5))
+				x.Results = append(x.Results, r)
+			}
+		}
+		return x
+	}
+	first := batch(noon.Add(-time.Minute), noon)
+	for i := range 1000 {
+		first.Epochs = append(first.Epochs, follow(fmt.Sprint("check-", i)))
+	}
+	ingest(b, s, message(b, "p", first))
+	foldAll(b, s)
+	countNow(b, s, c, noon.Add(lag))
+	at := noon
+	for b.Loop() {
+		b.StopTimer()
+		ingest(b, s, message(b, "p", batch(at, at.Add(10*time.Second))))
+		at = at.Add(10 * time.Second)
+		if err := s.step(b.Context(), uint32(at.Unix()/10)); err != nil { // and folds a part
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		countNow(b, s, c, at.Add(lag))
+	}
+	b.ReportMetric(float64(tableSize(b, s, "counted"))/1000, "B/check")
+}

@@ -261,11 +261,13 @@ func TestCountsAreForgottenWithTheirSeries(t *testing.T) {
 	foldAll(t, s)
 	must(t, s.db.write, "UPDATE counted SET data = x'01ff' WHERE part >= 0")
 	must(t, s.db.write, "UPDATE counted_day SET data = x'01ff'")
+	must(t, s.db.write, "UPDATE block SET data = x'01ff'")
+	countNow(t, s, c, c.now.Add(time.Second))
 	ingest(t, s, message(t, "p", probe.Batch{Results: ups(noon.Add(time.Minute), noon.Add(2*time.Minute))}))
 	foldAll(t, s)
 	countNow(t, s, c, noon.Add(lag+6*time.Minute))
 	countNow(t, s, c, noon.Add(lag+26*time.Minute))
-	wantText(t, "counted anew", " none 60", shownText(t, s))
+	wantText(t, "counted anew", " none 65", shownText(t, s))
 	if n := rows(t, s, "rejected"); n == 0 {
 		t.Error("got nothing put aside, want the damaged rows")
 	}

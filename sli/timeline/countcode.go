@@ -153,7 +153,11 @@ func (r *countReader) series() *seriesCount {
 	x := &seriesCount{}
 	r.numbers("instants", &x.born, &x.open)
 	for range r.number("epochs", int64(len(r.b)/4)) {
-		x.epochs = append(x.epochs, binary.BigEndian.Uint32(r.bytes("epoch", 4)))
+		mark := r.bytes("epoch", 4)
+		if r.err != nil {
+			return x
+		}
+		x.epochs = append(x.epochs, binary.BigEndian.Uint32(mark))
 	}
 	for v := range x.slots {
 		r.numbers("slots", &x.slots[v], &x.ms[v])

@@ -47,7 +47,7 @@ func boundOf(under time.Duration) float64 {
 	return under.Seconds()
 }
 
-// A both is a histogram that is classic and native in one.
+// A both is a histogram that is classic and native in one. Several may write it at once.
 type both struct {
 	prometheus.Metric // native
 	buckets           []*dto.Bucket
@@ -55,11 +55,17 @@ type both struct {
 
 // Write implements prometheus.Metric.
 func (b *both) Write(m *dto.Metric) error {
-	err := b.Metric.Write(m)
-	if err == nil {
-		m.Histogram.Bucket = b.buckets
+	var native dto.Metric
+	if err := b.Metric.Write(&native); err != nil {
+		return err
 	}
-	return err
+	h := native.Histogram // which the metric has for itself
+	m.Label = native.Label
+	m.Histogram = &dto.Histogram{
+		SampleCount: h.SampleCount, SampleSum: h.SampleSum, Schema: h.Schema, ZeroThreshold: h.ZeroThreshold, ZeroCount: h.ZeroCount,
+		PositiveSpan: h.PositiveSpan, PositiveDelta: h.PositiveDelta, Bucket: b.buckets,
+	}
+	return nil
 }
 
 // histogram makes the latency histogram of a timeline.

@@ -10,6 +10,10 @@ import (
 	"github.com/gaikei/gaikei/sli"
 )
 
+// maxRecent is how many stretches of a ledger may be in the row of a part, where they are written anew with each count, if
+// nothing else makes a fold write to it.
+const maxRecent = 16
+
 // An account is the slots of a series on a day, and how they were counted.
 type account struct {
 	s    *Store
@@ -32,6 +36,7 @@ func (a *account) compare(from, to int64, walk func(from, to int64, yield func(s
 	before, rest := a.x.recent.split(day)
 	recent, after := rest.split(end)
 	all.join(recent)
+	was := all
 	if from < to {
 		x := a.x
 		if lost {
@@ -41,6 +46,10 @@ func (a *account) compare(from, to int64, walk func(from, to int64, yield func(s
 			return err
 		}
 	}
+	if !lost && len(a.x.recent) <= maxRecent && slices.Equal(all, was) {
+		return nil
+	}
+	a.tx.counts.change(partOf(a.of))
 	done, waiting := all.split(a.x.open)
 	before.join(waiting)
 	before.join(after)
@@ -76,7 +85,6 @@ func (s *Store) recountFolded(tx *transaction, f *folding, day int64, block slot
 	if c == nil || c.series[f.t.Series] == nil || err != nil {
 		return err
 	}
-	tx.counts.change(p)
 	a := account{s, tx, c, c.series[f.t.Series], f.t.Series, dayKey{f.id, day}}
 	return a.compare(earliest(f.days[day]), maxInstant, func(from, to int64, yield func(sli.Slot)) error {
 		w := walker{
@@ -115,7 +123,6 @@ func (s *Store) recountDays(ctx context.Context, tx *transaction, t *timeline, i
 	if err := s.identify(tx, &f); err != nil {
 		return err
 	}
-	tx.counts.change(p)
 	for day := dayOf(from); day*dayMillis < to; day++ {
 		a := account{s, tx, c, c.series[t.Series], t.Series, dayKey{f.id, day}}
 		err := a.compare(from, to, func(from, to int64, yield func(sli.Slot)) error {

@@ -32,7 +32,7 @@ type Rejected struct {
 	ReceivedAt time.Time `json:"received_at"`
 	Region     string    `json:"region"` // that it came from; empty: not a message, but a row of the store that was damaged
 	Prober     string    `json:"prober"`
-	Reason     string    `json:"reason"` // malformed, off_subject, too_old, future, damaged_block, damaged_phases
+	Reason     string    `json:"reason"` // malformed, off_subject, too_old, future, damaged_block, damaged_phases, damaged_counts
 	Detail     string    `json:"detail"` // for people; part of it may be the sender's words
 	Head       []byte    `json:"head"`   // the first bytes of a message, or all of a row
 }

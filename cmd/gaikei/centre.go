@@ -184,6 +184,7 @@ func (c *centre) apply(ctx context.Context, g *errgroup.Group, file *config.File
 			return err
 		}
 	}
+	c.store.SetObjectives(resolvedSLOs(file))
 	c.state.Store(&state{file: file, regions: regionNames(regions)})
 	c.feeds.follow(file.Feeds.OTLP)
 	return nil

@@ -76,10 +76,11 @@ notify:
 `
 	p := start(t, writeFile(t, t.TempDir(), "gaikei.yaml", config), t.TempDir(), "env", pingVariable+"=http://127.0.0.1:1/")
 	var text string
-	p.until("shows its first result", func() bool {
+	p.until("shows its first result, and counts", func() bool {
 		var code int
 		code, text = p.get("/metrics")
-		return code == http.StatusOK && strings.Contains(text, "gaikei_results_total{") && strings.Contains(text, "gaikei_notifications_total{")
+		return code == http.StatusOK && strings.Contains(text, "gaikei_results_total{") &&
+			strings.Contains(text, "gaikei_sli_slots_total{") && strings.Contains(text, "gaikei_slo_seconds_total{") && strings.Contains(text, "gaikei_notifications_total{")
 	})
 	byName := func(a, b metricRow) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(want, byName)

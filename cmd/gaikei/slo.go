@@ -34,17 +34,6 @@ func (a analyst) SLOs(ctx context.Context, now time.Time) ([]sli.SLOReport, erro
 	return a.c.store.SLOs(ctx, a.slos(), now)
 }
 
-// SLOAmounts tells how slots count for the SLOs whose amounts can be added up.
-func (a analyst) SLOAmounts(ctx context.Context, from, to time.Time) (map[string]sli.Amount, error) {
-	list := slices.DeleteFunc(a.slos(), func(o sli.SLO) bool { return !o.Additive() })
-	amounts, err := a.c.store.SLOAmounts(ctx, list, from, to)
-	by := make(map[string]sli.Amount, len(list))
-	for i := range amounts {
-		by[list[i].Name] = amounts[i]
-	}
-	return by, err
-}
-
 // Incidents derives incidents, and what share of the budgets they are.
 func (a analyst) Incidents(ctx context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error) {
 	return a.c.store.Incidents(ctx, q, quorum, a.slos())

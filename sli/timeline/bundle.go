@@ -23,9 +23,13 @@ type dayRows struct {
 // Statements about one row, and those that do the same for many. What is put first comes first: a block that is put takes
 // its summary away.
 var (
-	manyOf  = map[string]string{"block": "many blocks", "day phases": "many phases", "outline": "many outlines"}
+	manyOf  = map[string]string{"block": "many blocks", "day phases": "many phases", "outline": "many outlines", "day count": "many day counts"}
 	putMany = [][2]string{
-		{"put block", "put many blocks"}, {"put summary", "put many summaries"}, {"put phases", "put many phases"}, {"put outline", "put many outlines"},
+		{"put block", "put many blocks"},
+		{"put summary", "put many summaries"},
+		{"put phases", "put many phases"},
+		{"put outline", "put many outlines"},
+		{"put day count", "put many day counts"},
 	}
 )
 

@@ -61,6 +61,10 @@ func (s *Store) longTails() []*timeline {
 	slices.SortFunc(ts, func(a, b *timeline) int {
 		return cmp.Or(cmp.Compare(a.tail.since, b.tail.since), compareSeries(a.Series, b.Series))
 	})
+	// Of those that are folded about together the ones of a part side by side, since each bundle writes what is counted of its parts.
+	for some := range slices.Chunk(ts, 20*perBundle) {
+		slices.SortStableFunc(some, func(a, b *timeline) int { return cmp.Compare(partOf(a.Series), partOf(b.Series)) })
+	}
 	return ts
 }
 

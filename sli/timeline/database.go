@@ -99,6 +99,7 @@ type transaction struct {
 	queries  map[string]string
 	prepared map[string]*sql.Stmt // each once; nil: the driver does that better
 	bundle   *bundle              // nil: rows of days are read and put one by one
+	counts   *book                // nil: what changes is not counted by this transaction
 }
 
 // beginner is *sql.DB or *sql.Conn.

@@ -91,10 +91,11 @@ func (s *Store) foldBundle(ctx context.Context, ts []*timeline) error {
 			fs = append(fs, s.foldingOf(t))
 		}
 	}
-	err := s.folding(ctx, func(tx *transaction) error { return s.foldEach(tx, fs) })
-	if s.health.note(err) != nil {
+	err := s.counting(ctx, 0, func(tx *transaction) error { return s.foldEach(tx, fs) })
+	if err != nil {
 		return err
 	}
+	s.folded(fs)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, f := range fs {
@@ -110,7 +111,7 @@ func (s *Store) foldShared(ctx context.Context, p part, ts []*timeline) error {
 	for i, t := range ts {
 		fs[i] = s.foldingOf(t)
 	}
-	err := s.folding(ctx, func(tx *transaction) error {
+	err := s.counting(ctx, 0, func(tx *transaction) error {
 		if err := s.readAhead(tx, fs); err != nil {
 			return err
 		}
@@ -122,9 +123,10 @@ func (s *Store) foldShared(ctx context.Context, p part, ts []*timeline) error {
 		}
 		return tx.exec("record fold", int64(p.i), int64(p.n), s.shared.seen.text)
 	})
-	if s.health.note(err) != nil {
+	if err != nil {
 		return err
 	}
+	s.folded(fs)
 	return s.tail(ctx) // which drops what this has folded, as it does with what others have
 }
 
@@ -202,7 +204,7 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 		return err
 	}
 	j := s.joiner(f.t)
-	o := outlining{s: s, f: f, g: groundsOf(f.t.epochs(), f.t.due()), pages: map[int64]page{}}
+	o := outlining{s: s, f: f, g: groundsOf(f.t.epochs(), f.t.due()), pages: map[int64]outlinePage{}}
 	for _, day := range slices.Sorted(maps.Keys(f.days)) {
 		old, err := s.readBlock(tx, f.id, day)
 		if err != nil {
@@ -221,6 +223,9 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 			return err
 		}
 		if err := s.foldPhases(tx, f, day); err != nil {
+			return err
+		}
+		if err := s.recountFolded(tx, f, day, all); err != nil {
 			return err
 		}
 	}
@@ -279,7 +284,7 @@ func (s *Store) readPhases(tx *transaction, series, day int64) (*phases, error) 
 
 // damage is a row that cannot be read.
 type damage struct {
-	what        string // "block", "phases"
+	what        string // "block", "phases", "counts"
 	series, day int64
 	data        []byte
 	cause       error

@@ -105,7 +105,7 @@ func repeatDays(tx *transaction, s *Store, f *folding) error {
 		return err
 	}
 	tally = tally[sealSize:]
-	pages := map[int64]page{}
+	pages := map[int64]outlinePage{}
 	for n := range int64(manyDays) {
 		day := day20000 + n
 		p, ok := pages[pageOf(day)]

@@ -16,7 +16,7 @@ type outlining struct {
 	s     *Store
 	f     *folding
 	g     grounds
-	pages map[int64]page
+	pages map[int64]outlinePage
 }
 
 // note takes down the outline of a day whose block is put. It says what is there so far also of a day that goes on.
@@ -54,7 +54,7 @@ func (o *outlining) put(tx *transaction) error {
 }
 
 // readOutlines returns what is stored of a page. One that cannot be read is made anew.
-func (s *Store) readOutlines(tx *transaction, series, number int64) (page, error) {
+func (s *Store) readOutlines(tx *transaction, series, number int64) (outlinePage, error) {
 	var data []byte
 	err := tx.day("outline", dayKey{series, number}, &data)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -76,8 +76,8 @@ func between(from, to int64) (first, last int64) { return dayOf(from), dayOf(to 
 
 // pages reads the pages with outlines of some series of the days from first to last, by series. Those that cannot be read are left
 // out: the blocks say it, too, and the next fold tells of it.
-func (s *Store) pages(ctx context.Context, series []int64, first, last int64) (map[int64][]page, error) {
-	all := make(map[int64][]page, len(series))
+func (s *Store) pages(ctx context.Context, series []int64, first, last int64) (map[int64][]outlinePage, error) {
+	all := make(map[int64][]outlinePage, len(series))
 	for _, ids := range ranges(series) {
 		err := s.db.each(ctx, s.db.read, "outlines", []any{ids[0], ids[1], pageOf(first), pageOf(last)}, func(scan func(...any) error) error {
 			var id, number int64
@@ -112,7 +112,7 @@ func ranges(numbers []int64) [][2]int64 {
 }
 
 // outlines returns those of the outlines on some pages that are about what is known of a view, from a day to another.
-func (v *view) outlines(pages []page, first, last int64) [][]byte {
+func (v *view) outlines(pages []outlinePage, first, last int64) [][]byte {
 	bodies := make([][]byte, max(0, last-first+1))
 	if len(pages) == 0 {
 		return bodies
@@ -168,7 +168,7 @@ func (r *runner) give(run sli.Run) bool {
 }
 
 // run goes over all slots, those of days with an outline on some pages in runs.
-func (r *runner) run(pages []page) error {
+func (r *runner) run(pages []outlinePage) error {
 	if len(r.due) > 0 {
 		r.unread = max(r.unread, r.due[0].From)
 	}

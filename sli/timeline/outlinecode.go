@@ -160,8 +160,8 @@ func (r *outlineReader) more() bool {
 	return r.n > 0 && r.err == nil
 }
 
-// A page is outlines by day, each with its seal.
-type page []dayOutline
+// An outlinePage is outlines by day, each with its seal.
+type outlinePage []dayOutline
 
 type dayOutline struct {
 	day  int64
@@ -169,11 +169,11 @@ type dayOutline struct {
 }
 
 // readPage reads a row; b is kept.
-func readPage(number int64, b []byte) (page, error) {
+func readPage(number int64, b []byte) (outlinePage, error) {
 	if len(b) == 0 || b[0] != outlineVersion {
 		return nil, fmt.Errorf("got % x…, want version %d", b[:min(len(b), 1)], outlineVersion)
 	}
-	var p page
+	var p outlinePage
 	for b = b[1:]; len(b) > 0; {
 		day, k := binary.Uvarint(b)
 		if k <= 0 || day >= pageDays || len(p) > 0 && number*pageDays+int64(day) <= p[len(p)-1].day {
@@ -190,7 +190,7 @@ func readPage(number int64, b []byte) (page, error) {
 }
 
 // with returns a page with another outline of a day; without any if data is nil.
-func (p page) with(day int64, data []byte) page {
+func (p outlinePage) with(day int64, data []byte) outlinePage {
 	p = slices.DeleteFunc(p, func(o dayOutline) bool { return o.day == day })
 	if data == nil {
 		return p
@@ -200,7 +200,7 @@ func (p page) with(day int64, data []byte) page {
 }
 
 // encode makes a row of a page.
-func (p page) encode() []byte {
+func (p outlinePage) encode() []byte {
 	b := []byte{outlineVersion}
 	for _, o := range p {
 		b = binary.AppendUvarint(b, uint64(o.day-pageOf(o.day)*pageDays))

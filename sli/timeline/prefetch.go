@@ -13,7 +13,7 @@ type prefetch struct {
 	summaries  []dayRow // by day
 	days       []int64  // whose blocks are in it, if there are any
 	blocks     []dayRow
-	pages      []page // with outlines
+	pages      []outlinePage // with outlines
 }
 
 // A dayRow is the row of a day.
@@ -28,8 +28,8 @@ const (
 	togetherSeries = 50
 )
 
-// together reads what a counting needs of some series.
-func (c *counting) together(ctx context.Context, cs []counted) error {
+// together reads what a reporting needs of some series.
+func (c *reporting) together(ctx context.Context, cs []counted) error {
 	ids := make([]int64, len(cs))
 	of := make(map[int64]*prefetch, len(cs))
 	var a prefetch // of outlines alone: where there are none, days are read as if nothing had been
@@ -52,7 +52,7 @@ func (c *counting) together(ctx context.Context, cs []counted) error {
 }
 
 // daysAhead are the days that are to be read of each series: whole ones by their summaries, those at the ends by their blocks.
-func (c *counting) daysAhead() prefetch {
+func (c *reporting) daysAhead() prefetch {
 	a := prefetch{first: dayOf(c.w.From + dayMillis - 1), end: dayOf(c.w.To)}
 	if first := dayOf(c.w.From); first < a.first {
 		a.days = append(a.days, first)
@@ -101,11 +101,12 @@ func (s *Store) summaryRows(ctx context.Context, v *view, first, end int64, f fu
 		}
 		return nil
 	}
-	return s.dayRows(ctx, "summaries", []any{v.id, first, end}, func(day int64, data []byte) error { f(day, data); return nil })
+	return s.dayRows(ctx, s.db.read, "summaries", []any{v.id, first, end}, func(day int64, data []byte) error { f(day, data); return nil })
 }
 
-// blockRows calls f with the blocks of the days from first to last.
-func (s *Store) blockRows(ctx context.Context, v *view, first, last int64, f func(day int64, data []byte) error) error {
+// blockRows calls f with the blocks of days, from one to another.
+func (s *Store) blockRows(ctx context.Context, on querier, v *view, days [2]int64, f func(day int64, data []byte) error) error {
+	first, last := days[0], days[1]
 	if a := v.ahead; a != nil && a.has(first, last) {
 		for _, row := range a.blocks {
 			if first <= row.day && row.day <= last {
@@ -116,7 +117,7 @@ func (s *Store) blockRows(ctx context.Context, v *view, first, last int64, f fun
 		}
 		return nil
 	}
-	return s.dayRows(ctx, "blocks", []any{v.id, first, last}, f)
+	return s.dayRows(ctx, on, "blocks", []any{v.id, first, last}, f)
 }
 
 func (a *prefetch) has(first, last int64) bool {
@@ -132,7 +133,7 @@ func (a *prefetch) has(first, last int64) bool {
 }
 
 // manyMaintenances reads the maintenance of all checks that touches a window.
-func (c *counting) manyMaintenances(ctx context.Context) error {
+func (c *reporting) manyMaintenances(ctx context.Context) error {
 	c.maintenance = map[string][]sli.Span{}
 	return c.s.db.each(ctx, c.s.db.read, "maintenance of all", []any{c.w.From, c.w.To}, func(scan func(...any) error) error {
 		var check string
@@ -144,7 +145,7 @@ func (c *counting) manyMaintenances(ctx context.Context) error {
 }
 
 // maintenanceOf is what of maintenance touches the window of a check.
-func (c *counting) maintenanceOf(ctx context.Context, check string) ([]sli.Span, error) {
+func (c *reporting) maintenanceOf(ctx context.Context, check string) ([]sli.Span, error) {
 	if c.maintenance != nil {
 		return c.maintenance[check], nil
 	}

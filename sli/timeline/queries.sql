@@ -208,3 +208,49 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHIN
 -- name: put revocation
 INSERT INTO revocation (correction, at, reason, author) SELECT id, $2, $3, $4 FROM correction WHERE id = $1
 ON CONFLICT (correction) DO NOTHING;
+
+-- name: count
+SELECT gen, data FROM counted WHERE part = $1;
+
+-- name: count generations
+SELECT part, gen FROM counted ORDER BY part;
+
+-- name: first count
+INSERT INTO counted (part, gen, data) VALUES ($1, $2, $3) ON CONFLICT (part) DO NOTHING;
+
+-- name: next count
+UPDATE counted SET gen = $2, data = $3 WHERE part = $1 AND gen = $2 - 1;
+
+-- name: day count
+SELECT data FROM counted_day WHERE series = $1 AND day = $2;
+
+-- name: put day count
+INSERT INTO counted_day (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
+
+-- name: forget day counts
+DELETE FROM counted_day WHERE day < $1;
+
+-- name: uncounted corrections
+SELECT correction.id, CASE WHEN revocation.at IS NULL THEN 0 ELSE 1 END, start, stop, checks, regions
+FROM correction LEFT JOIN revocation ON revocation.correction = correction.id
+WHERE NOT EXISTS (SELECT 1 FROM counted_correction c WHERE c.correction = correction.id
+	AND c.revoked = CASE WHEN revocation.at IS NULL THEN 0 ELSE 1 END);
+
+-- name: correction is counted
+INSERT INTO counted_correction (correction, revoked) VALUES ($1, $2) ON CONFLICT (correction, revoked) DO NOTHING;
+
+-- name: ask for recount
+INSERT INTO recount (series, day) VALUES ($1, $2) ON CONFLICT (series, day) DO NOTHING;
+
+-- name: recounts
+SELECT series.check_id, series.region, recount.series, recount.day FROM recount JOIN series ON series.id = recount.series
+ORDER BY recount.series, recount.day;
+
+-- name: recounted
+DELETE FROM recount WHERE series = $1 AND day = $2;
+
+-- name: forget recounts
+DELETE FROM recount WHERE day < $1;
+
+-- name: maintenance between
+SELECT check_id, start, stop FROM maintenance WHERE start < $2 AND stop > $1 ORDER BY check_id, start, stop;

@@ -79,3 +79,10 @@ SELECT COUNT(*) FROM changed WHERE NOT pg_visible_in_snapshot(xid, $1::text::pg_
 -- name: note change
 INSERT INTO changed (what, xid) VALUES ('catalogue', pg_current_xact_id())
 ON CONFLICT (what) DO UPDATE SET xid = excluded.xid;
+
+-- name: many day counts
+SELECT series, day, data FROM counted_day JOIN unnest($1::bigint[], $2::bigint[]) AS wanted (s, d) ON series = s AND day = d;
+
+-- name: put many day counts
+INSERT INTO counted_day (series, day, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;

@@ -49,8 +49,8 @@ func (s *Store) slots(ctx context.Context, v view, from, to int64, failed *error
 }
 
 // dayRows calls f with the rows of days that a statement gives; what it is given is not kept.
-func (s *Store) dayRows(ctx context.Context, name string, args []any, f func(day int64, data []byte) error) error {
-	return s.db.each(ctx, s.db.read, name, args, func(scan func(...any) error) error {
+func (s *Store) dayRows(ctx context.Context, on querier, name string, args []any, f func(day int64, data []byte) error) error {
+	return s.db.each(ctx, on, name, args, func(scan func(...any) error) error {
 		var day int64
 		var data sql.RawBytes
 		if err := scan(&day, &data); err != nil {
@@ -60,32 +60,50 @@ func (s *Store) dayRows(ctx context.Context, name string, args []any, f func(day
 	})
 }
 
+// errDamaged is wrapped by the error about a block that cannot be read. The next fold puts it aside.
+var errDamaged = errors.New("the block is damaged")
+
 // errStop ends a walk whose caller has seen enough.
 var errStop = errors.New("stop")
 
 // walk calls yield for every due slot of [from, to), reading one block at a time in one read-only transaction.
 func (s *Store) walk(ctx context.Context, v view, from, to int64, yield func(sli.Slot) bool) error {
-	if len(v.due) == 0 {
-		return nil
-	}
-	if from = max(from, v.due[0].From); from >= to {
-		return nil
-	}
-	var c *codec
 	select {
-	case c = <-s.codecs:
+	case c := <-s.codecs:
 		defer func() { s.codecs <- c }()
+		return s.walkIn(ctx, library{s.db.read, c}, v, [2]int64{from, to}, yield)
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// A library is where blocks are read.
+type library struct {
+	on    querier
+	codec *codec
+}
+
+// walkIn is walk in a transaction of one's own.
+func (s *Store) walkIn(ctx context.Context, l library, v view, in [2]int64, yield func(sli.Slot) bool) error {
+	if len(v.due) == 0 {
+		return nil
+	}
+	from, to := max(in[0], v.due[0].From), in[1]
+	if from >= to {
+		return nil
+	}
 	w := walker{view: v, joiner: joiner{check: v.Check, region: v.Region, probers: &s.probers}, at: from, to: to, yield: yield}
-	err := s.blockRows(ctx, &v, dayOf(from), dayOf(to-1), func(day int64, data []byte) error {
+	if v.id == 0 { // there is none, or none is asked for
+		w.days(dayOf(to-1) + 1)
+		return nil
+	}
+	err := s.blockRows(ctx, l.on, &v, [2]int64{dayOf(from), dayOf(to - 1)}, func(day int64, data []byte) error {
 		if !w.days(day) {
 			return errStop
 		}
-		block, err := c.decode(day, data)
+		block, err := l.codec.decode(day, data)
 		if err != nil {
-			return fmt.Errorf("day %d: %w", day, err)
+			return fmt.Errorf("day %d: %w: %w", day, errDamaged, err)
 		}
 		if !w.day(block) {
 			return errStop

@@ -25,7 +25,7 @@ type counted struct {
 // over its regions. It reads at one as_of, from the largest time budget of the checks that are probed. A window
 // that begins before the retention begins with it.
 func (s *Store) Reports(ctx context.Context, q sli.Query) ([]sli.Report, error) {
-	c, err := s.counting(ctx, q)
+	c, err := s.reporting(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
@@ -37,7 +37,7 @@ func (s *Store) Reports(ctx context.Context, q sli.Query) ([]sli.Report, error) 
 }
 
 // reports reports on checks, given by their timelines, in lists of some checks each.
-func (c *counting) reports(ctx context.Context, checks [][]*timeline) ([][]sli.Report, error) {
+func (c *reporting) reports(ctx context.Context, checks [][]*timeline) ([][]sli.Report, error) {
 	if err := c.prepare(ctx, checks); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (s *Store) Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, e
 
 // countAll tallies every series that the query asks for, by check and region, as if there were some more corrections.
 func (s *Store) countAll(ctx context.Context, q sli.Query, more ...sli.Correction) (sli.Window, []counted, error) {
-	c, err := s.counting(ctx, q)
+	c, err := s.reporting(ctx, q)
 	if err != nil {
 		return sli.Window{}, nil, err
 	}
@@ -154,8 +154,8 @@ func (s *Store) countAll(ctx context.Context, q sli.Query, more ...sli.Correctio
 	return c.w, slices.Concat(of...), err
 }
 
-// A counting tallies series over a window.
-type counting struct {
+// A reporting tallies series over a window.
+type reporting struct {
 	s           *Store
 	w           sli.Window
 	corrections []sli.Correction
@@ -164,18 +164,18 @@ type counting struct {
 	many        bool                  // series, so that they are read together
 }
 
-// counting begins to count what a query asks for.
-func (s *Store) counting(ctx context.Context, q sli.Query) (*counting, error) {
+// reporting begins to count what a query asks for.
+func (s *Store) reporting(ctx context.Context, q sli.Query) (*reporting, error) {
 	w, err := s.window(q)
 	if err != nil {
 		return nil, err
 	}
 	corrections, err := s.corrections(ctx, w.From, w.To)
-	return &counting{s: s, w: w, corrections: corrections, plain: q.Figures == sli.FiguresAvailability}, err
+	return &reporting{s: s, w: w, corrections: corrections, plain: q.Figures == sli.FiguresAvailability}, err
 }
 
 // prepare reads what is better read once, if there are many series.
-func (c *counting) prepare(ctx context.Context, checks [][]*timeline) error {
+func (c *reporting) prepare(ctx context.Context, checks [][]*timeline) error {
 	n := 0
 	for _, ts := range checks {
 		n += len(ts)
@@ -187,7 +187,7 @@ func (c *counting) prepare(ctx context.Context, checks [][]*timeline) error {
 }
 
 // lists puts the timelines of whole checks into lists of which each is read together.
-func (c *counting) lists(checks [][]*timeline) [][]*timeline {
+func (c *reporting) lists(checks [][]*timeline) [][]*timeline {
 	if !c.many {
 		return checks
 	}
@@ -203,7 +203,7 @@ func (c *counting) lists(checks [][]*timeline) [][]*timeline {
 }
 
 // count tallies some series, by check.
-func (c *counting) count(ctx context.Context, cs []counted) (err error) {
+func (c *reporting) count(ctx context.Context, cs []counted) (err error) {
 	if c.plain || c.many {
 		if err := c.together(ctx, cs); err != nil {
 			return err
@@ -225,7 +225,7 @@ func (c *counting) count(ctx context.Context, cs []counted) (err error) {
 }
 
 // count1 tallies a series, and if corrections have a say once more without them.
-func (c *counting) count1(ctx context.Context, x *counted, maintenance []sli.Span) (err error) {
+func (c *reporting) count1(ctx context.Context, x *counted, maintenance []sli.Span) (err error) {
 	x.plain = c.plain
 	tally := func(spans []sli.Span) (sli.Tally, error) {
 		if !c.plain {

@@ -24,7 +24,7 @@ func (s *Store) EachReport(ctx context.Context, q sli.Query, from string) iter.S
 }
 
 func (s *Store) eachReport(ctx context.Context, q sli.Query, from string, yield func([]sli.Report) bool) error {
-	c, err := s.counting(ctx, q)
+	c, err := s.reporting(ctx, q)
 	if err != nil {
 		return err
 	}

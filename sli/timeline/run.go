@@ -49,7 +49,7 @@ func (s *Store) Run(ctx context.Context) error {
 
 // step does what is due at the n-th tick.
 func (s *Store) step(ctx context.Context, n uint32) error {
-	err := s.stepIfLeader(ctx, n)
+	err := errors.Join(s.stepIfLeader(ctx, n), s.countObjectives(ctx))
 	if n%(6*foldParts) == 0 {
 		err = errors.Join(err, s.expire(ctx))
 	}
@@ -64,6 +64,7 @@ func (s *Store) stepIfLeader(ctx context.Context, n uint32) error {
 	}
 	return errors.Join(
 		s.materialise(ctx, s.o.Now()),
+		s.count(ctx), // before what settled is in blocks
 		s.fold(ctx, part{n % foldParts, foldParts}),
 		s.tidyJournal(ctx),
 	)
@@ -129,6 +130,12 @@ func deleteBefore(tx *transaction, cutoff, evidence int64) error {
 		return err
 	}
 	if err := tx.exec("forget outlines", pageOf(dayOf(cutoff))); err != nil {
+		return err
+	}
+	if err := tx.exec("forget day counts", dayOf(cutoff)); err != nil {
+		return err
+	}
+	if err := tx.exec("forget recounts", dayOf(cutoff)); err != nil {
 		return err
 	}
 	if err := tx.exec("forget changes", cutoff); err != nil {

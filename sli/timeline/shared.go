@@ -93,6 +93,7 @@ func (s *Store) lead(ctx context.Context) (bool, error) {
 	// Whoever led before may have folded, and changed the catalogue, a moment ago: nothing may be folded by an older
 	// snapshot than theirs.
 	s.shared.known = before(firstXID)
+	s.counts.began = s.o.Now().UnixMilli()
 	if err = s.tail(ctx); err == nil && s.maintenance.until > 0 {
 		err = s.resumeMaintenance(ctx, s.o.Now()) // from where they left off
 	}

@@ -63,12 +63,16 @@ type Store struct {
 	codec       *codec // of who writes; guarded by writing
 	applied     int64  // every row of the journal up to this one is in the tails or folded; guarded by writing
 	maintenance plan   // guarded by writing
+	counts      counting
+	shown       shownCounts
 
 	mu        sync.RWMutex
 	timelines index                 // guarded by mu; see timeline
 	unfolded  int                   // entries and gaps in all tails; guarded by mu
 	weights   map[string]float64    // of regions; guarded by mu
 	counters  map[sli.Counter]int64 // of what is not counted by timeline; the key's N is 0; guarded by mu
+	slos      []sli.SLO             // for which is counted; guarded by mu
+	objective bool                  // slos are known; guarded by mu
 }
 
 // Open opens a store read-write, making or migrating it if need be, and replays the journal. A folder is locked
@@ -148,6 +152,7 @@ func load(ctx context.Context, o Options, db *database, f *folder) (_ *Store, er
 	if o.Database != "" {
 		s.shared = &shared{me: rand.Int64()}
 	}
+	s.counts.began = o.Now().UnixMilli()
 	if err := s.remember(ctx); err != nil {
 		return nil, fmt.Errorf("open store: %s: %w", o.Dir, err)
 	}

@@ -56,6 +56,9 @@ func newBurden(tb testing.TB, p place, long time.Duration) *burden {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	if err := s.SetMaintenance(tb.Context(), nil, nil); err != nil { // so that it counts
+		tb.Fatal(err)
+	}
 	l.s = s
 	return l
 }

@@ -15,7 +15,6 @@ type oracle struct {
 	slos    []sli.SLOReport
 	err     error
 	calls   int
-	amounts map[string]sli.Amount
 	quorum  sli.Quorum
 	query   sli.Query
 	lengths []time.Duration
@@ -25,10 +24,6 @@ type oracle struct {
 func (o *oracle) SLOs(context.Context, time.Time) ([]sli.SLOReport, error) {
 	o.calls++
 	return o.slos, o.err
-}
-
-func (o *oracle) SLOAmounts(context.Context, time.Time, time.Time) (map[string]sli.Amount, error) {
-	return o.amounts, o.err
 }
 
 func (o *oracle) Incidents(_ context.Context, q sli.Query, quorum sli.Quorum) ([]sli.Incident, error) {
@@ -143,23 +138,6 @@ func TestSLOCollector(t *testing.T) {
 	want("after a fault", "0.5 NaN 2 NaN 1 0 1")
 	o.err, o.slos, now = nil, o.slos[:1], now.Add(time.Minute)
 	want("one is gone", "0.5 - 2 NaN 1 0 1")
-}
-
-// A counter is born at 0, and has what it missed by that at the next scrape.
-func TestSLOSecondsAreBornAtZero(t *testing.T) {
-	o := &oracle{slos: []sli.SLOReport{standing("a")}, amounts: map[string]sli.Amount{"a": {Good: 9000, Bad: 1000}}}
-	c := NewSLOCollector(o)
-	now := noon
-	c.now = func() time.Time { return now }
-	for i, want := range []float64{0, 18, 27, 27, 36} {
-		if got := scrape(t, c)[`gaikei_slo_seconds_total{slo="a",verdict="good"}`]; got != want {
-			t.Errorf("scrape %d: got %v, want %v", i, got, want)
-		}
-		now = now.Add(time.Minute)
-		if i == 2 {
-			now = now.Add(-time.Minute) // asked again at once, nothing has settled
-		}
-	}
 }
 
 // The front page tells what to decide, and does not work it out for every reader.

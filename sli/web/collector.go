@@ -10,46 +10,46 @@ import (
 	"github.com/gaikei/gaikei/sli"
 )
 
-// A Collector shows timelines to Prometheus. Nothing is counted until somebody scrapes; then every slot that
-// settled since the last scrape is counted once, in the state it had settled in. What arrives or is changed
-// after that is not counted: it would be a burst into now. Counting starts at the as_of of the Collector's
-// making. Every series is born at 0 and what it missed by that comes with the next scrape, since Prometheus
-// cannot see the increase of a series that is born with it.
+// A Collector shows to Prometheus what the store has counted for good: every slot once, as it was when it settled. It counts
+// nothing itself, so all who share a store show the same, and go on after a restart where they were.
 //
-//	gaikei_sli_slots_total{check,region,verdict}       slots by how they count: good, bad, none, excluded
-//	gaikei_sli_seconds_total{check,region,verdict}     the time they stand for
-//	gaikei_latency_seconds{check,region}               classic histogram of up slots, maintenance included
-//	gaikei_prober_sli_seconds_total{region,verdict}    due time for which the region came to a verdict (good) or not (bad)
-//	gaikei_sli_as_of_timestamp_seconds                 how far the counting has come
-//	gaikei_sli_read_failures_total                     scrapes that could not read the timelines and repeated old values
-//	gaikei_results_total{check,region,outcome,reason}  arrivals since the start; for diagnosis only
-//	gaikei_off_plan_results_total{check,region}        arrivals off the grid in force, never in an SLI
-//	gaikei_disagreements_total{check,region}           slots that two probers of a region saw differently
-//	gaikei_rejected_messages_total{reason}             messages put aside
+//	gaikei_sli_slots_total{check,region,verdict}             slots by how they count: good, bad, none, excluded
+//	gaikei_sli_seconds_total{check,region,verdict}           the time they stand for
+//	gaikei_sli_late_slots_total{check,region,was,verdict}    slots that were counted as one thing and came to be another
+//	gaikei_sli_late_seconds_total{check,region,was,verdict}  the time they stand for
+//	gaikei_latency_seconds{check,region}                     histogram of up slots, maintenance included, classic and native
+//	gaikei_prober_sli_seconds_total{region,verdict}          due time for which the region came to a verdict (good) or not (bad)
+//	gaikei_slo_seconds_total{slo,verdict}                    time by how it counts for the SLO
+//	gaikei_sli_as_of_timestamp_seconds                       how far the counting has come; not there before it has begun
+//	gaikei_sli_read_failures_total                           scrapes that could not read the counts and repeated old values
+//	gaikei_results_total{check,region,outcome,reason}        arrivals since the start; for diagnosis only
+//	gaikei_off_plan_results_total{check,region}              arrivals off the grid in force, never in an SLI
+//	gaikei_disagreements_total{check,region}                 slots that two probers of a region saw differently
+//	gaikei_rejected_messages_total{reason}                   messages put aside
 //
 // availability is good ÷ (good + bad), of gaikei_sli_seconds_total. It is safe for concurrent use.
 type Collector struct {
-	src  Source
-	now  func() time.Time
-	made time.Time
+	src  CountSource
 	desc descs
 
 	mu       sync.Mutex // guards all below
-	started  bool
-	asOf     int64 // Unix ms: slots before it are counted
+	last     *sli.Totals
+	made     map[*sli.CountedPart][]prometheus.Metric // of the parts of last
+	values   bins
 	failures float64
-	series   map[sli.Series]*counted
-	regions  map[string]*counted
+}
+
+// A CountSource tells what was counted.
+type CountSource interface {
+	// Totals gives what was counted for good. What is in it never changes; a part that has not changed is the same one.
+	Totals(ctx context.Context) (*sli.Totals, error)
+	// Counters tells what came in since the process started.
+	Counters() []sli.Counter
 }
 
 // NewCollector makes a Collector of src. It reads nothing yet.
-func NewCollector(src Source) *Collector { return newCollector(src, time.Now) }
-
-func newCollector(src Source, now func() time.Time) *Collector {
-	return &Collector{
-		src: src, now: now, made: now(), desc: newDescs(),
-		series: map[sli.Series]*counted{}, regions: map[string]*counted{},
-	}
+func NewCollector(src CountSource) *Collector {
+	return &Collector{src: src, desc: newDescs(), last: &sli.Totals{}, values: bins{}}
 }
 
 // readLimit bounds the reading of one scrape; Prometheus gives up after 10 s by default.
@@ -62,83 +62,78 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	defer cancel()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.advance(ctx); err != nil {
+	if counts, err := c.src.Totals(ctx); err != nil {
 		// The old values stay true for their as_of; an error here would take all other metrics down as well.
 		c.failures++
+	} else {
+		c.take(counts)
 	}
 	c.send(ch)
 }
 
-// advance counts what settled since the last time. After an error nothing has changed.
-func (c *Collector) advance(ctx context.Context) error {
-	now := c.now()
-	from, err := c.from(ctx)
-	if err != nil {
-		return err
-	}
-	there, err := c.src.Series(ctx)
-	if err != nil {
-		return err
-	}
-	reports, err := c.src.Reports(ctx, sli.Query{From: time.UnixMilli(from), To: now, Now: now})
-	if err != nil {
-		return err
-	}
-	settled, err := c.read(ctx, from, now, reports)
-	if err != nil {
-		return err
-	}
-	c.started, c.asOf = true, from
-	if len(reports) > 0 {
-		c.asOf = reports[0].To.UnixMilli()
-	}
-	count(c.series, there, settled)
-	byRegion, names := probersOf(there, settled)
-	count(c.regions, names, byRegion)
-	return nil
-}
-
-// from is the instant up to which all is counted: at first the as_of of the Collector's making.
-func (c *Collector) from(ctx context.Context) (int64, error) {
-	if c.started {
-		return c.asOf, nil
-	}
-	reports, err := c.src.Reports(ctx, sli.Query{Window: time.Minute, Now: c.made})
-	return asOfOf(reports, c.made), err
-}
-
-// A counted is what is shown of a series, and what is held back until it has been seen at 0.
-type counted struct {
-	shown, held totals
-}
-
-// count adds what settled to what is shown, or holds it back for those seen for the first time.
-func count[K comparable](all map[K]*counted, there []K, settled map[K]totals) {
-	for _, k := range there {
-		t := settled[k]
-		if x, ok := all[k]; ok {
-			x.shown.add(&x.held)
-			x.shown.add(&t)
-			x.held = totals{}
-		} else {
-			all[k] = &counted{held: t}
+// take makes metrics of the parts that have changed.
+func (c *Collector) take(counts *sli.Totals) {
+	made := make(map[*sli.CountedPart][]prometheus.Metric, len(counts.Parts))
+	for _, p := range counts.Parts {
+		if ms, ok := c.made[p]; ok {
+			made[p] = ms
+			continue
+		}
+		for i := range p.Series {
+			made[p] = c.series(made[p], &p.Series[i])
 		}
 	}
+	c.last, c.made = counts, made
 }
 
-// probersOf adds up by region what settled.
-func probersOf(there []sli.Series, settled map[sli.Series]totals) (map[string]totals, []string) {
-	sums := map[string]totals{}
-	var names []string
-	for _, x := range there {
-		t, seen := sums[x.Region]
-		if !seen {
-			names = append(names, x.Region)
-		}
-		more := settled[x]
-		t.due += more.due
-		t.told += more.told
-		sums[x.Region] = t
+// series makes the metrics of a timeline.
+func (c *Collector) series(ms []prometheus.Metric, x *sli.SeriesCount) []prometheus.Metric {
+	for v := sli.None; v <= sli.Excluded; v++ {
+		ms = append(ms,
+			counter(c.desc.slots, float64(x.Slots[v]), x.Check, x.Region, v.String()),
+			counter(c.desc.seconds, float64(x.MS[v])/1000, x.Check, x.Region, v.String()))
 	}
-	return sums, names
+	for _, l := range x.Late {
+		ms = append(ms,
+			counter(c.desc.lateSlots, float64(l.Slots), x.Check, x.Region, l.Was, l.Verdict),
+			counter(c.desc.lateSeconds, float64(l.MS)/1000, x.Check, x.Region, l.Was, l.Verdict))
+	}
+	return append(ms, c.values.histogram(c.desc.latency, x))
+}
+
+func counter(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
+	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+}
+
+// send writes what is counted so far.
+func (c *Collector) send(ch chan<- prometheus.Metric) {
+	regions := map[string]sli.RegionCount{}
+	for _, p := range c.last.Parts {
+		for _, m := range c.made[p] {
+			ch <- m
+		}
+		for _, r := range p.Regions {
+			sum := regions[r.Region]
+			regions[r.Region] = sli.RegionCount{Due: sum.Due + r.Due, Told: sum.Told + r.Told}
+		}
+	}
+	for region, r := range regions {
+		ch <- counter(c.desc.prober, float64(r.Told)/1000, region, sli.Good.String())
+		ch <- counter(c.desc.prober, float64(r.Due-r.Told)/1000, region, sli.Bad.String())
+	}
+	for i := range c.last.SLOs {
+		x := &c.last.SLOs[i]
+		for v, ms := range map[sli.Verdict]float64{sli.Good: x.Good, sli.Bad: x.Bad, sli.None: x.None, sli.Excluded: x.Excluded} {
+			ch <- counter(c.desc.slo, ms/1000, x.Name, v.String())
+		}
+	}
+	ch <- counter(c.desc.failures, c.failures)
+	if !c.last.AsOf.IsZero() {
+		ch <- prometheus.MustNewConstMetric(c.desc.asOf, prometheus.GaugeValue, float64(c.last.AsOf.UnixMilli())/1000)
+	}
+	for _, x := range c.src.Counters() {
+		if d, ok := c.desc.counters[x.What]; ok {
+			ch <- counter(d.Desc, float64(x.N), d.labels(x)...)
+		}
+	}
 }

@@ -26,6 +26,7 @@ type memory struct {
 	lines    map[sli.Series]*line
 	spans    map[string][]sli.Span
 	counters []sli.Counter
+	counts   *sli.Totals // nil: nothing is counted
 	changes  []sli.Change
 	rejected []sli.Rejected
 	outlook  sli.Outlook
@@ -222,6 +223,13 @@ func (m *memory) Spans(_ context.Context, x sli.Series, _, _ int64) ([]sli.Span,
 }
 
 func (m *memory) Series(context.Context) ([]sli.Series, error) { return m.order, m.err }
+
+func (m *memory) Totals(context.Context) (*sli.Totals, error) {
+	if m.counts == nil {
+		return &sli.Totals{}, m.err
+	}
+	return m.counts, m.err
+}
 
 func (m *memory) Counters() []sli.Counter { return m.counters }
 

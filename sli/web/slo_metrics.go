@@ -15,7 +15,6 @@ import (
 // An SLOCollector shows to Prometheus how SLOs stand. They are worked out at a scrape, at most every few seconds. A figure that is
 // undefined is NaN, which no comparison of a rule is true of. It is safe for concurrent use.
 //
-//	gaikei_slo_seconds_total{slo,verdict}    time by how it counts for the SLO, counted once, when its slots settle
 //	gaikei_slo_objective_ratio{slo}
 //	gaikei_slo_sli_ratio{slo}
 //	gaikei_slo_budget_remaining_ratio{slo}   1: nothing is spent; negative: more than there was
@@ -27,38 +26,30 @@ type SLOCollector struct {
 	src SLOSource
 	now func() time.Time
 
-	seconds, objective, ratio, left, burn, decision, asOf, failed *prometheus.Desc
+	objective, ratio, left, burn, decision, asOf, failed *prometheus.Desc
 
 	mu       sync.Mutex // guards all below
 	last     []sli.SLOReport
 	at       time.Time // of last
-	upTo     time.Time // all that settled before is counted; zero: counting has not begun
-	counts   map[string]*spent
 	failures float64
 }
 
-// An SLOSource tells how SLOs stand and what they are made of.
+// An SLOSource tells how SLOs stand.
 type SLOSource interface {
 	// SLOs reports on the SLOs of the configuration in force, all at one as_of.
 	SLOs(ctx context.Context, now time.Time) ([]sli.SLOReport, error)
-	// SLOAmounts tells by name how slots of [from, to) count for those of them whose amounts can be added up, in ms of the clock.
-	SLOAmounts(ctx context.Context, from, to time.Time) (map[string]sli.Amount, error)
 }
-
-// A spent is what is shown of an SLO's time, and what is held back until it has been seen at 0.
-type spent struct{ shown, held sli.Amount }
 
 // sloEvery is how old the reports that are shown may be. They move by a slot in a window.
 const sloEvery = 10 * time.Second
 
-// NewSLOCollector makes a collector of the SLOs of a source. Counting begins with the first scrape.
+// NewSLOCollector makes a collector of the SLOs of a source.
 func NewSLOCollector(src SLOSource) *SLOCollector {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("gaikei_slo_"+name, help, labels, nil)
 	}
 	return &SLOCollector{
-		src: src, now: time.Now, counts: map[string]*spent{},
-		seconds:   desc("seconds_total", "Time by how it counts for the SLO: good, bad, none or excluded; as a clock shows it, however many regions and checks there are.", "slo", "verdict"),
+		src: src, now: time.Now,
 		objective: desc("objective_ratio", "The objective of the SLO.", "slo"),
 		ratio:     desc("sli_ratio", "The indicator over the SLO's window; NaN while nothing is valid.", "slo"),
 		left:      desc("budget_remaining_ratio", "How much of the error budget is left; negative beyond it, NaN while nothing is valid.", "slo"),
@@ -71,7 +62,7 @@ func NewSLOCollector(src SLOSource) *SLOCollector {
 
 // Describe implements prometheus.Collector.
 func (c *SLOCollector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.seconds, c.objective, c.ratio, c.left, c.burn, c.decision, c.asOf, c.failed} {
+	for _, d := range []*prometheus.Desc{c.objective, c.ratio, c.left, c.burn, c.decision, c.asOf, c.failed} {
 		ch <- d
 	}
 }
@@ -97,58 +88,19 @@ func (c *SLOCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// advance works the SLOs out, and counts what settled since the last time. After an error nothing has changed.
+// advance works the SLOs out. After an error nothing has changed.
 func (c *SLOCollector) advance(ctx context.Context, now time.Time) error {
 	reports, err := c.src.SLOs(ctx, now)
 	if err != nil {
 		return err
 	}
-	if len(reports) > 0 {
-		if err := c.count(ctx, reports[0].AsOf); err != nil {
-			return err
-		}
-	}
 	c.last, c.at = reports, now
-	return nil
-}
-
-// count counts what settled up to as_of. That may go back for a while, when a check with a longer time budget is added.
-func (c *SLOCollector) count(ctx context.Context, asOf time.Time) error {
-	if c.upTo.IsZero() {
-		c.upTo = asOf
-	}
-	if asOf.Before(c.upTo) {
-		return nil
-	}
-	amounts, err := c.src.SLOAmounts(ctx, c.upTo, asOf)
-	if err != nil {
-		return err
-	}
-	for name := range c.counts {
-		if _, ok := amounts[name]; !ok {
-			delete(c.counts, name)
-		}
-	}
-	for name, a := range amounts {
-		x := c.counts[name]
-		if x == nil {
-			c.counts[name] = &spent{held: a}
-			continue
-		}
-		x.shown, x.held = x.shown.Plus(x.held).Plus(a), sli.Amount{}
-	}
-	c.upTo = asOf
 	return nil
 }
 
 func (c *SLOCollector) send(ch chan<- prometheus.Metric, r *sli.SLOReport) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
-	}
-	if x := c.counts[r.Name]; x != nil {
-		for v, ms := range map[sli.Verdict]float64{sli.Good: x.shown.Good, sli.Bad: x.shown.Bad, sli.None: x.shown.None, sli.Excluded: x.shown.Excluded} {
-			ch <- prometheus.MustNewConstMetric(c.seconds, prometheus.CounterValue, ms/1000, r.Name, v.String())
-		}
 	}
 	gauge(c.objective, r.Objective, r.Name)
 	gauge(c.ratio, orNaN(r.SLI), r.Name)

@@ -54,6 +54,17 @@ func ingest(tb testing.TB, s *timeline.Store, region string, b *probe.Batch) {
 	}
 }
 
+// count begins to count.
+func count(tb testing.TB, s *timeline.Store) {
+	tb.Helper()
+	if err := s.SetMaintenance(context.Background(), nil, nil); err != nil {
+		tb.Fatal(err)
+	}
+	if err := s.Count(context.Background()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 // hour is an hour of a check before noon at a minute, up but for the slots from the nth on.
 func hour(check string, failing int) *probe.Batch {
 	begin := noon.Add(-time.Hour).UnixMilli()
@@ -109,6 +120,7 @@ func TestRealStore(t *testing.T) {
 	if err := store.IngestEvidence(t.Context(), []timeline.Message{{Region: "office", Prober: "p", Received: noon, Payload: evidence}}); err != nil {
 		t.Fatal(err)
 	}
+	count(t, store)
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(web.NewCollector(store))
 	srv := httptest.NewServer(web.NewHandler(web.Options{Source: store, Now: func() time.Time { return noon }, Gatherer: reg}))
@@ -178,6 +190,7 @@ func BenchmarkIndexOf1000Checks(b *testing.B) {
 
 func BenchmarkScrapeOf1000Checks(b *testing.B) {
 	store, _ := stored(b, 1000)
+	count(b, store)
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(web.NewCollector(store))
 	for b.Loop() {

@@ -69,8 +69,6 @@ type Source interface {
 	Spans(ctx context.Context, x sli.Series, from, to int64) ([]sli.Span, error)
 	// Series names every timeline there is.
 	Series(ctx context.Context) ([]sli.Series, error)
-	// Counters tells what came in since the process started.
-	Counters() []sli.Counter
 }
 
 // A Check is what the page and the API say about a check of the configuration in force.

@@ -1,0 +1,235 @@
+package timeline
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/klauspost/compress/s2"
+
+	"github.com/gaikei/gaikei/sli"
+)
+
+// countVersion is the first byte of a row of table counted; a block of S2 follows. All numbers are varints.
+const countVersion = 1
+
+// maxCount bounds what such a row holds before compression.
+const maxCount = 64 << 20
+
+// encode makes a row of a part.
+func (c *partCount) encode() []byte {
+	b := appendNumbers(nil, c.begin, c.upTo, c.written)
+	b = binary.AppendUvarint(b, uint64(len(c.regions)))
+	for _, name := range slices.Sorted(maps.Keys(c.regions)) {
+		r := c.regions[name]
+		b = appendNumbers(appendText(b, name), r.born, r.due, r.told)
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.series)))
+	for _, x := range slices.SortedFunc(maps.Keys(c.series), compareSeries) {
+		b = c.series[x].append(appendText(appendText(b, x.Check), x.Region))
+	}
+	return packCount(b)
+}
+
+func packCount(b []byte) []byte {
+	out := make([]byte, 1+s2.MaxEncodedLen(len(b)))
+	out[0] = countVersion
+	return out[:1+len(s2.Encode(out[1:], b))]
+}
+
+func appendNumbers(b []byte, ns ...int64) []byte {
+	for _, n := range ns {
+		b = binary.AppendVarint(b, n)
+	}
+	return b
+}
+
+func appendText(b []byte, text string) []byte {
+	return append(binary.AppendUvarint(b, uint64(len(text))), text...)
+}
+
+func (x *seriesCount) append(b []byte) []byte {
+	b = appendNumbers(b, x.born, x.open)
+	b = binary.AppendUvarint(b, uint64(len(x.epochs)))
+	for _, mark := range x.epochs {
+		b = binary.BigEndian.AppendUint32(b, mark)
+	}
+	for v := range x.slots {
+		b = appendNumbers(b, x.slots[v], x.ms[v])
+	}
+	b = binary.AppendUvarint(b, uint64(len(x.bins)))
+	last := int64(0)
+	for _, bin := range x.bins {
+		b = appendNumbers(b, int64(bin.Index)-last, bin.N)
+		last = int64(bin.Index)
+	}
+	b = binary.AppendUvarint(b, uint64(len(x.bounds)))
+	for _, bound := range x.bounds {
+		b = appendNumbers(b, int64(bound.Under), bound.More)
+	}
+	b = binary.AppendUvarint(b, uint64(len(x.late)))
+	for _, l := range x.late {
+		b = appendNumbers(append(b, byte(l.was), byte(l.is)), l.born, l.slots, l.ms)
+	}
+	return x.recent.append(b)
+}
+
+// openCount undoes packCount.
+func openCount(data []byte) (*countReader, error) {
+	if len(data) == 0 || data[0] != countVersion {
+		return nil, fmt.Errorf("decode counts: got %d bytes, want some of version %d", len(data), countVersion)
+	}
+	n, err := s2.DecodedLen(data[1:])
+	if err == nil && n > maxCount {
+		err = fmt.Errorf("got %d bytes, want %d at most", n, maxCount)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("decode counts: %w", err)
+	}
+	b, err := s2.Decode(nil, data[1:])
+	if err != nil {
+		return nil, fmt.Errorf("decode counts: %w", err)
+	}
+	return &countReader{blockReader{b: b}}, nil
+}
+
+// A countReader takes counts off the front until something is wrong.
+type countReader struct{ blockReader }
+
+// finish tells what was wrong.
+func (r *countReader) finish() error {
+	if r.err == nil && len(r.b) > 0 {
+		r.fail("end", "%d bytes are left over", len(r.b))
+	}
+	if r.err != nil {
+		return fmt.Errorf("decode counts: %w", r.err)
+	}
+	return nil
+}
+
+func (r *countReader) text(part string) string {
+	return string(r.bytes(part, int(r.number(part, 1<<10))))
+}
+
+// numbers takes signed numbers.
+func (r *countReader) numbers(part string, into ...*int64) {
+	for _, to := range into {
+		v, n := binary.Varint(r.b)
+		if n <= 0 {
+			r.fail(part, "the bytes end within a number, or it is too long")
+			return
+		}
+		*to, r.b = v, r.b[n:]
+	}
+}
+
+// decodeCount reads a row of a part. It never panics, and allocates in proportion to what there is.
+func decodeCount(data []byte) (*partCount, error) {
+	r, err := openCount(data)
+	if err != nil {
+		return nil, err
+	}
+	c := newPartCount()
+	r.numbers("instants", &c.begin, &c.upTo, &c.written)
+	for range r.number("regions", int64(len(r.b))) {
+		name, x := r.text("region"), &regionCount{}
+		r.numbers("region", &x.born, &x.due, &x.told)
+		c.regions[name] = x
+	}
+	for range r.number("series", int64(len(r.b))) {
+		x := sli.Series{Check: r.text("check"), Region: r.text("region")}
+		c.series[x] = r.series()
+		if r.err != nil {
+			break
+		}
+	}
+	return c, r.finish()
+}
+
+func (r *countReader) series() *seriesCount {
+	x := &seriesCount{}
+	r.numbers("instants", &x.born, &x.open)
+	for range r.number("epochs", int64(len(r.b)/4)) {
+		mark := r.bytes("epoch", 4)
+		if r.err != nil {
+			return x
+		}
+		x.epochs = append(x.epochs, binary.BigEndian.Uint32(mark))
+	}
+	for v := range x.slots {
+		r.numbers("slots", &x.slots[v], &x.ms[v])
+	}
+	last := int64(0)
+	for range r.number("bins", int64(len(r.b)/2)) {
+		var step, n int64
+		r.numbers("bin", &step, &n)
+		if last += step; step < math.MinInt16 || last < math.MinInt16 || last > math.MaxInt16 || len(x.bins) > 0 && step <= 0 {
+			r.fail("bin", "got index %d, want ascending ones of 16 bits", last)
+			return x
+		}
+		x.bins = append(x.bins, sli.LatencyBin{Index: sli.Index(last), N: n})
+	}
+	for range r.number("bounds", int64(len(r.b)/2)) {
+		var under, more int64
+		r.numbers("bound", &under, &more)
+		x.bounds = append(x.bounds, sli.LatencyBound{Under: time.Duration(under), More: more})
+	}
+	r.lateOnes(x)
+	x.recent = r.readLedger()
+	return x
+}
+
+func (r *countReader) lateOnes(x *seriesCount) {
+	for range r.number("late", int64(len(r.b)/5)) {
+		pair := r.bytes("late", 2)
+		if r.err != nil {
+			return
+		}
+		l := lateCount{was: standing(pair[0]), is: standing(pair[1])}
+		if l.was > notDue || l.is > notDue || l.was == l.is {
+			r.fail("late", "got standings %d and %d", l.was, l.is)
+			return
+		}
+		r.numbers("late", &l.born, &l.slots, &l.ms)
+		x.late = append(x.late, l)
+	}
+}
+
+// encode makes the row of SLOs.
+func (c *sloCount) encode() []byte {
+	b := appendNumbers(nil, c.upTo, c.written)
+	b = binary.AppendUvarint(b, uint64(len(c.slos)))
+	for _, name := range slices.Sorted(maps.Keys(c.slos)) {
+		x := c.slos[name]
+		b = appendNumbers(appendText(b, name), x.born)
+		for _, ms := range x.ms {
+			b = binary.BigEndian.AppendUint64(b, math.Float64bits(ms))
+		}
+	}
+	return packCount(b)
+}
+
+func decodeSLOCount(data []byte) (*sloCount, error) {
+	r, err := openCount(data)
+	if err != nil {
+		return nil, err
+	}
+	c := &sloCount{slos: map[string]*objectiveCount{}}
+	r.numbers("instants", &c.upTo, &c.written)
+	for range r.number("SLOs", int64(len(r.b))) {
+		name, x := r.text("SLO"), &objectiveCount{}
+		r.numbers("SLO", &x.born)
+		for v := range x.ms {
+			bits := r.bytes("SLO", 8)
+			if r.err != nil {
+				return nil, r.finish()
+			}
+			x.ms[v] = math.Float64frombits(binary.BigEndian.Uint64(bits))
+		}
+		c.slos[name] = x
+	}
+	return c, r.finish()
+}

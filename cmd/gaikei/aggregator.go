@@ -65,6 +65,7 @@ func newAggregator(std streams) *cobra.Command {
 	f.IntVar(&o.maxRunning, "max-running", 1024, "the probers' --max-running, for telling whether the configuration fits")
 	f.StringVar(&o.webConfig, "web-config", "", "`file` with TLS and users for --listen, in the format of the Prometheus exporter toolkit")
 	f.StringVar(&o.tokens, "tokens", "", "`file` of bearer tokens, as 'gaikei token new' makes them")
+	f.Var(&o.scraped, "scrape-interval", "how long it is at most from one scrape of /metrics to the next: new counters are 0 for as long (default 1m)")
 	f.StringVar(&o.ping, "ping", "", "`URL` to ask for every minute while all is well: a dead man's switch (default $"+pingVariable+")")
 	f.BoolVar(&o.insecure, "insecure", false, "let --listen be beyond loopback also without TLS or without authentication")
 	return cmd
@@ -153,7 +154,7 @@ func serveAggregatorUntil(ctx context.Context, o aggregatorOptions, std streams)
 	if err := o.folders(); err != nil {
 		return err
 	}
-	store, err := o.openStore(ctx, timeline.Options{Retention: file.Retention, Logger: log})
+	store, err := o.openStore(ctx, timeline.Options{Retention: file.Retention, Scraped: o.scraped.of(), Logger: log})
 	if err != nil {
 		return err
 	}

@@ -32,21 +32,27 @@ func TestPrometheusAgrees(t *testing.T) {
 	t.Parallel()
 	needPrometheus(t)
 	a := playOutage(t)
-	counters := a.series(`gaikei_sli_seconds_total{check="shop",region="here"}`)
-	bornAtZero(t, counters, 4)
+	bornAtZero(t, a.series(`gaikei_sli_seconds_total{check="shop",region="here"}`), 4)
 	bornAtZero(t, a.series(`gaikei_sli_slots_total{check="shop",region="here"}`), 4)
 	bornAtZero(t, a.series(`gaikei_slo_seconds_total{slo="shop"}`), 4)
 
 	t.Run("counters", func(t *testing.T) {
-		first, last := a.between(counters[0], "gaikei_sli_as_of_timestamp_seconds")
+		first, last := a.between(`gaikei_sli_seconds_total{check="shop",region="here",verdict="good"}`, "gaikei_sli_as_of_timestamp_seconds")
 		r := a.reportBetween(t, first.asOf, last.asOf)
 		a.agree(t, first, last, `gaikei_sli_seconds_total{check="shop",region="here",verdict="%s"}`, r)
 		a.agreeOnSlots(t, first, last, r)
 		a.agreeOnLatency(t, first, last, r)
 	})
 	t.Run("slo", func(t *testing.T) {
-		first, last := a.between(a.series(`gaikei_slo_seconds_total{slo="shop",verdict="good"}`)[0], "gaikei_slo_as_of_timestamp_seconds")
-		a.agree(t, first, last, `gaikei_slo_seconds_total{slo="shop",verdict="%s"}`, a.reportBetween(t, first.asOf, last.asOf))
+		first, last := a.between(`gaikei_slo_seconds_total{slo="shop",verdict="good"}`, "gaikei_slo_as_of_timestamp_seconds")
+		// It is counted every ten seconds, and the gauges are of the scrape: all that is bad is in between.
+		r := a.reportBetween(t, first.asOf, last.asOf)
+		if got := a.grown(`gaikei_slo_seconds_total{slo="shop",verdict="bad"}`, first, last); math.Abs(got-r.Seconds.Bad) > rounded {
+			t.Errorf("the SLO's bad time grew by %v, want %v", got, r.Seconds.Bad)
+		}
+		if got := a.grown(`gaikei_slo_seconds_total{slo="shop",verdict="good"}`, first, last); math.Abs(got-r.Seconds.Good) > 21 {
+			t.Errorf("the SLO's good time grew by %v, want %v within two counts", got, r.Seconds.Good)
+		}
 		// The gauges are about the SLO's window, which holds all there was.
 		want := *a.reportBetween(t, last.asOf.Add(-time.Hour), last.asOf).Availability.Ratio
 		if got := a.prom.value(`gaikei_slo_sli_ratio{slo="shop"}`, last.scraped); got != want {
@@ -59,7 +65,7 @@ func TestPrometheusAgrees(t *testing.T) {
 	})
 }
 
-// playOutage starts all three, and waits until Prometheus has scraped what the script came to.
+// playOutage starts all three, plays the script once slots are being counted, and waits until Prometheus has scraped what it came to.
 func playOutage(t *testing.T) *agreeing {
 	t.Helper()
 	var asked, code, delay atomic.Int64
@@ -82,6 +88,12 @@ slos:
 		enough := asked.Load() + n
 		a.until("has looked often enough", func() bool { return asked.Load() >= enough })
 	}
+	// It begins to scrape after five seconds, and what is counted first is shown ten seconds later, as of before the script.
+	a.prom = startPrometheus(t, t.TempDir(), fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: gaikei, static_configs: [{targets: [%q]}]}]\n", a.listen))
+	a.until("has been scraped as new", func() bool {
+		return len(ask[model.Vector](a.prom, `gaikei_slo_seconds_total{verdict="good"}`, time.Now())) == 1 &&
+			len(ask[model.Vector](a.prom, "gaikei_sli_as_of_timestamp_seconds", time.Now())) == 1
+	})
 	for _, act := range []struct {
 		code  int64
 		delay time.Duration
@@ -92,16 +104,15 @@ slos:
 		looks(act.looks)
 	}
 	end := time.Now()
-	// Nothing is settled yet, so Prometheus misses nothing. It begins to scrape after five seconds, and SLOs are worked out every ten:
-	// begun now, all is settled the second time.
 	looks(2)
-	a.prom = startPrometheus(t, t.TempDir(), fmt.Sprintf("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs: [{job_name: gaikei, static_configs: [{targets: [%q]}]}]\n", a.listen))
 	for _, gauge := range []string{"gaikei_sli_as_of_timestamp_seconds", "gaikei_slo_as_of_timestamp_seconds"} {
 		a.until("has been scraped with all of it", func() bool {
 			v := ask[model.Vector](a.prom, gauge, time.Now())
 			return len(v) == 1 && instant(v[0].Value).After(end)
 		})
 	}
+	bad := func() float64 { return a.prom.value(`gaikei_slo_seconds_total{verdict="bad"}`, time.Now()) }
+	a.until("has counted all of it for the SLO", func() bool { return bad() > 0 && bad() >= a.prom.value(`gaikei_sli_seconds_total{verdict="bad"}`, time.Now()) })
 	return a
 }
 
@@ -136,9 +147,13 @@ func bornAtZero(t *testing.T, m model.Matrix, n int) {
 // A scraping is one that Prometheus made, and up to when Gaikei then had counted.
 type scraping struct{ scraped, asOf time.Time }
 
-// between returns the first and the last scraping of a series.
-func (a *agreeing) between(s *model.SampleStream, gauge string) (first, last scraping) {
+// between returns the first scraping of a series in which it was more than 0, and the last one.
+func (a *agreeing) between(counter, gauge string) (first, last scraping) {
 	a.t.Helper()
+	s := a.series(counter)[0]
+	for s.Values[0].Value == 0 && len(s.Values) > 1 {
+		s.Values = s.Values[1:]
+	}
 	at := func(p model.SamplePair) scraping {
 		return scraping{p.Timestamp.Time(), instant(model.SampleValue(a.prom.value(gauge, p.Timestamp.Time())))}
 	}
@@ -169,6 +184,11 @@ func (a *agreeing) reportBetween(t *testing.T, from, to time.Time) *sli.Report {
 	return r
 }
 
+// grown is by how much a counter grew.
+func (a *agreeing) grown(counter string, first, last scraping) float64 {
+	return a.prom.value(counter, last.scraped) - a.prom.value(counter, first.scraped)
+}
+
 // rounded is how far apart two figures may be since Prometheus adds up seconds, in binary fractions.
 const rounded = 1e-9
 
@@ -192,7 +212,7 @@ func (a *agreeing) agree(t *testing.T, first, last scraping, counter string, r *
 	// As users ask, with what Prometheus extrapolates: its factor is the same for all verdicts.
 	increase := func(verdicts string) string {
 		s := strings.Replace(fmt.Sprintf(counter, verdicts), `verdict="`, `verdict=~"`, 1)
-		return fmt.Sprintf("sum(increase(%s[10m]))", s)
+		return fmt.Sprintf("sum(increase(%s[%dms]))", s, last.scraped.Sub(first.scraped).Milliseconds())
 	}
 	ratio = increase("good") + " / " + increase("good|bad")
 	if got := a.prom.value(ratio, last.scraped); math.Abs(got-*r.Availability.Ratio) > 0.01 {

@@ -26,3 +26,5 @@ func (d *prometheusDuration) Set(text string) error {
 
 // Type names the value for help; the usage text says more.
 func (d *prometheusDuration) Type() string { return "duration" }
+
+func (d prometheusDuration) of() time.Duration { return time.Duration(d) }

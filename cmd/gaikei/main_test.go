@@ -104,7 +104,7 @@ func start(t *testing.T, config, data string, prefix ...string) *program {
 func launch(t *testing.T, config, data string, prefix ...string) *program {
 	t.Helper()
 	p := &program{t: t, data: data, listen: "127.0.0.1:" + freePort(t), log: &syncBuffer{}, waited: make(chan error, 1)}
-	p.cmd = command(t.Context(), prefix, "run", "-c", config, "--data", data, "--listen", p.listen, "--region", "all")
+	p.cmd = command(t.Context(), prefix, "run", "-c", config, "--data", data, "--listen", p.listen, "--region", "all", "--scrape-interval", "2s")
 	return p.begin()
 }
 

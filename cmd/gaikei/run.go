@@ -35,6 +35,7 @@ type runOptions struct {
 	secrets    string   // folder that file references are read from; empty: none
 	regions    []string // that this process probes for; empty: the only one
 	maxRunning int
+	scraped    prometheusDuration // from one scrape of the metrics to the next; 0: the store's default
 	insecure   bool
 	world      func(region string) *probe.World // nil: the real one
 	ready      func()                           // called once everything runs; may be nil
@@ -67,6 +68,7 @@ func newRun(std streams) *cobra.Command {
 	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
 	f.IntVar(&o.maxRunning, "max-running", 1024, "attempts that may overlap an earlier one of the same check")
 	accessFlags(cmd, &o)
+	f.Var(&o.scraped, "scrape-interval", "how long it is at most from one scrape of /metrics to the next: new counters are 0 for as long (default 1m)")
 	f.StringVar(&o.ping, "ping", "", "`URL` to ask for every minute while all is well: a dead man's switch (default $"+pingVariable+")")
 	f.BoolVar(&o.insecure, "insecure", false, "listen beyond loopback also without TLS or without authentication")
 	return cmd
@@ -126,7 +128,7 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 		return err
 	}
 
-	store, err := o.openStore(ctx, timeline.Options{Retention: file.Retention, Logger: log})
+	store, err := o.openStore(ctx, timeline.Options{Retention: file.Retention, Scraped: o.scraped.of(), Logger: log})
 	if err != nil {
 		return err
 	}

@@ -27,9 +27,6 @@ import (
 // lateAfter is how long a slot waits for its result before it is counted as one without.
 const lateAfter = 10 * time.Minute
 
-// newborn is for how long a counter that is new is shown as 0: who scrapes every minute must have seen it so before it rises.
-const newborn = time.Minute
-
 // numVerdicts is the number of values that sli.Verdict has.
 const numVerdicts = int(notDue)
 

@@ -25,7 +25,7 @@ type shownPart struct {
 }
 
 // Totals returns what was counted for good, by whoever counts: what every process that shares the store shows. A counter that
-// is new is 0 for a minute, in which what it counts is held back.
+// is new is 0 for Options.Scraped, in which what it counts is held back.
 func (s *Store) Totals(ctx context.Context) (*sli.Totals, error) {
 	s.shown.mu.Lock()
 	defer s.shown.mu.Unlock()
@@ -72,7 +72,7 @@ func (s *Store) refresh(ctx context.Context) error {
 		if err := s.db.read.QueryRowContext(ctx, s.db.queries["count"], p).Scan(&x.gen, &data); err != nil {
 			return err
 		}
-		if err := x.decode(p, data); err != nil {
+		if err := x.decode(p, data, s.o.Scraped); err != nil {
 			return fmt.Errorf("part %d: %w", p, err)
 		}
 		s.shown.parts[p] = &x
@@ -80,51 +80,51 @@ func (s *Store) refresh(ctx context.Context) error {
 	return nil
 }
 
-func (x *shownPart) decode(part int64, data []byte) error {
+func (x *shownPart) decode(part int64, data []byte, scraped time.Duration) error {
 	if part == sloPart {
 		c, err := decodeSLOCount(data)
 		if err == nil {
-			x.slos = c.shown()
+			x.slos = c.shown(newborn(c.written, scraped))
 		}
 		return err
 	}
 	c, err := decodeCount(data)
 	if err == nil {
-		x.upTo, x.part = c.upTo, c.shown()
+		x.upTo, x.part = c.upTo, c.shown(newborn(c.written, scraped))
 	}
 	return err
 }
 
-// ripe reports whether a counter has been there for long enough to show more than 0. It goes by when the row was written, so that
-// all who show the row agree.
-func ripe(born, written int64) bool { return written-born >= newborn.Milliseconds() }
+// newborn is the instant after which counters were made that are still shown as 0, so that who scrapes sees them so before they
+// rise. It goes by when the row was written, so that all who show the row agree.
+func newborn(written int64, scraped time.Duration) int64 { return written - scraped.Milliseconds() }
 
-func (c *partCount) shown() *sli.CountedPart {
+func (c *partCount) shown(newborn int64) *sli.CountedPart {
 	p := &sli.CountedPart{}
 	for _, name := range slices.Sorted(maps.Keys(c.regions)) {
 		r := sli.RegionCount{Region: name}
-		if x := c.regions[name]; ripe(x.born, c.written) {
+		if x := c.regions[name]; x.born <= newborn {
 			r.Due, r.Told = x.due, x.told
 		}
 		p.Regions = append(p.Regions, r)
 	}
 	for _, x := range slices.SortedFunc(maps.Keys(c.series), compareSeries) {
-		p.Series = append(p.Series, c.series[x].shown(x, c.written))
+		p.Series = append(p.Series, c.series[x].shown(x, newborn))
 	}
 	return p
 }
 
-func (x *seriesCount) shown(of sli.Series, written int64) sli.SeriesCount {
+func (x *seriesCount) shown(of sli.Series, newborn int64) sli.SeriesCount {
 	out := sli.SeriesCount{Series: of}
 	out.Latency.Bounds = slices.Clone(x.bounds)
 	for _, l := range x.late {
 		shown := sli.LateCount{Was: l.was.String(), Verdict: l.is.String()}
-		if ripe(l.born, written) {
+		if l.born <= newborn {
 			shown.Slots, shown.MS = l.slots, l.ms
 		}
 		out.Late = append(out.Late, shown)
 	}
-	if ripe(x.born, written) {
+	if x.born <= newborn {
 		out.Slots, out.MS, out.Latency.Bins = x.slots, x.ms, x.bins
 	} else {
 		for i := range out.Latency.Bounds {
@@ -134,11 +134,11 @@ func (x *seriesCount) shown(of sli.Series, written int64) sli.SeriesCount {
 	return out
 }
 
-func (c *sloCount) shown() []sli.SLOCount {
+func (c *sloCount) shown(newborn int64) []sli.SLOCount {
 	var all []sli.SLOCount
 	for _, name := range slices.Sorted(maps.Keys(c.slos)) {
 		x := sli.SLOCount{Name: name}
-		if o := c.slos[name]; ripe(o.born, c.written) {
+		if o := c.slos[name]; o.born <= newborn {
 			x.Amount = sli.Amount{Good: o.ms[sli.Good], Bad: o.ms[sli.Bad], None: o.ms[sli.None], Excluded: o.ms[sli.Excluded]}
 		}
 		all = append(all, x)

@@ -25,13 +25,20 @@ type Options struct {
 	Dir       string           // the data folder, for SQLite; made if it is not there
 	Database  string           // postgres://…, which several processes may share; empty: SQLite in Dir
 	Retention time.Duration    // zero: DefaultRetention
+	Scraped   time.Duration    // how long it is from one scrape to the next; a counter that is new is shown as 0 for as long. Zero: DefaultScraped
 	Logger    *slog.Logger     // nil: nothing is logged
 	Now       func() time.Time // nil: time.Now
 }
 
+// DefaultScraped is how often Prometheus scrapes unless it is told otherwise.
+const DefaultScraped = time.Minute
+
 func (o Options) withDefaults() Options {
 	if o.Retention == 0 {
 		o.Retention = DefaultRetention
+	}
+	if o.Scraped == 0 {
+		o.Scraped = DefaultScraped
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

@@ -144,12 +144,24 @@ func (s *Sender) gather(ctx context.Context) ([]metricdata.ScopeMetrics, error) 
 	if s.o.Wants != nil {
 		families = slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return !s.o.Wants(f.GetName()) })
 	}
+	for _, f := range families {
+		onlyClassic(f)
+	}
 	known := prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) { return families, nil })
 	scopes, err := bridge.NewMetricProducer(bridge.WithGatherer(known)).Produce(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("convert metrics: %w", err)
 	}
 	return scopes, nil
+}
+
+// onlyClassic leaves of histograms that are both what has the bounds of thresholds, which an exponential one lacks.
+func onlyClassic(f *dto.MetricFamily) {
+	for _, m := range f.GetMetric() {
+		if h := m.GetHistogram(); len(h.GetBucket()) > 0 {
+			m.Histogram = &dto.Histogram{SampleCount: h.SampleCount, SampleSum: h.SampleSum, Bucket: h.Bucket, CreatedTimestamp: h.CreatedTimestamp}
+		}
+	}
 }
 
 // open makes the exporter, and another one when the headers are others: the SDK's keep theirs.

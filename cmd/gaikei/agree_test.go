@@ -112,7 +112,9 @@ slos:
 		})
 	}
 	bad := func() float64 { return a.prom.value(`gaikei_slo_seconds_total{verdict="bad"}`, time.Now()) }
-	a.until("has counted all of it for the SLO", func() bool { return bad() > 0 && bad() >= a.prom.value(`gaikei_sli_seconds_total{verdict="bad"}`, time.Now()) })
+	a.until("has counted all of it for the SLO", func() bool {
+		return bad() > 0 && bad() >= a.prom.value(`gaikei_sli_seconds_total{verdict="bad"}`, time.Now())
+	})
 	return a
 }
 

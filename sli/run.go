@@ -42,27 +42,26 @@ func Single(slots iter.Seq[Slot]) iter.Seq[Run] {
 	}
 }
 
-// DueRuns yields the due slots in [from, to), in order of time, as if nothing had come of them: in as few runs as may be.
-func DueRuns(segs []Segment, from, to int64) iter.Seq[Run] {
-	return func(yield func(Run) bool) {
-		for _, s := range segs {
-			first, n := s.clip(from, to)
-			if n == 0 {
-				continue
-			}
-			last := first + (n-1)*s.Interval
-			cell := s.cell(last) // which another grid may cut short
-			if cell == s.Interval {
-				last += s.Interval
-			}
-			if first < last && !yield(dueRun(first, s.Interval, (last-first)/s.Interval)) {
-				return
-			}
-			if cell < s.Interval && !yield(dueRun(last, cell, 1)) {
-				return
-			}
+// DueRuns appends the due slots in [from, to), in order of time, as if nothing had come of them: in as few runs as may be.
+func DueRuns(runs []Run, segs []Segment, from, to int64) []Run {
+	for _, s := range segs {
+		first, n := s.clip(from, to)
+		if n == 0 {
+			continue
+		}
+		last := first + (n-1)*s.Interval
+		cell := s.cell(last) // which another grid may cut short
+		if cell == s.Interval {
+			last += s.Interval
+		}
+		if first < last {
+			runs = append(runs, dueRun(first, s.Interval, (last-first)/s.Interval))
+		}
+		if cell < s.Interval {
+			runs = append(runs, dueRun(last, cell, 1))
 		}
 	}
+	return runs
 }
 
 func dueRun(at, cell, n int64) Run {

@@ -111,7 +111,7 @@ func TestDueRuns(t *testing.T) {
 		for at, cell := range sli.Due(segs, from, to) {
 			want = append(want, sli.Slot{At: at, Cell: cell, Latency: sli.NoLatency})
 		}
-		if d := cmp.Diff(want, apart(sli.DueRuns(segs, from, to))); d != "" {
+		if d := cmp.Diff(want, apart(slices.Values(sli.DueRuns(nil, segs, from, to)))); d != "" {
 			t.Fatalf("due in [%d, %d) (-slots +runs):\n%s", from, to, d)
 		}
 	})

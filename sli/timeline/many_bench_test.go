@@ -130,3 +130,40 @@ func repeatDays(tx *transaction, s *Store, f *folding) error {
 	}
 	return nil
 }
+
+// BenchmarkQuarter asks for the curve of user-uptime of a check in five regions at 10 s over a quarter that ends in mid-day, and says how
+// that is to the promised 10 ms, the read included. Of each region two slots of a day fail.
+func BenchmarkQuarter(b *testing.B) {
+	const days = 92
+	s := openStore(b, b.TempDir(), &clock{time.UnixMilli((day20000+days)*dayMillis - dayMillis/2)})
+	defer s.Close()
+	for r := range 5 {
+		day := fullDay(rand.New(rand.NewPCG(1, uint64(r))), s.probers.id("p"), 10_000)
+		for _, i := range []int{1000 + 7*r, 5000 + 300*r} {
+			day.entries[i].rec = record{outcome: probe.Down, reason: probe.Timeout, latency: probe.NoLatency, attempts: 1, prober: day.entries[i].rec.prober}
+		}
+		region := fmt.Sprintf("region-%d", r)
+		m := in(region, message(b, "p", probe.Batch{Epochs: []probe.Epoch{{
+			Check: "shop", From: day.entries[0].at, Grid: probe.Grid{Interval: 10_000, Offset: 25}, Budget: time.Second, Under: time.Second, Expected: true,
+		}}}))
+		m.Received = time.UnixMilli(day20000 * dayMillis)
+		ingest(b, s, m)
+		t := s.timelines.of(sli.Series{Check: "shop", Region: region})
+		for n := range int64(days) {
+			putDays(b, s, []folding{{t: t, id: t.id, days: map[int64]slots{day20000 + n: day}}})
+			for i := range day.entries {
+				day.entries[i].at += dayMillis
+			}
+		}
+	}
+	q := sli.Query{From: time.UnixMilli(day20000*dayMillis + dayMillis/2)}
+	for b.Loop() {
+		rs, err := s.Uptimes(b.Context(), q, nil)
+		if err != nil || len(rs) != 1 || len(rs[0].Points) < 18 || *rs[0].Points[0].MCR >= 1 {
+			b.Fatalf("got %+v, error %v", rs, err)
+		}
+	}
+	took := float64(b.Elapsed().Microseconds()) / float64(b.N) / 1000
+	b.ReportMetric(took, "ms/answer")
+	b.ReportMetric(took/10, "of-promise")
+}

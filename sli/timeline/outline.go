@@ -151,12 +151,12 @@ type runner struct {
 	s   *Store
 	ctx context.Context
 	view
-	to     int64
-	unread int64 // all before has been yielded
-	yield  func(sli.Run) bool
-	buffer []sli.Run
-	done   bool // nothing more is to be yielded
-	err    error
+	to              int64
+	unread          int64 // all before has been yielded
+	yield           func(sli.Run) bool
+	buffer, dueRuns []sli.Run
+	done            bool // nothing more is to be yielded
+	err             error
 }
 
 // give yields what of a run is wanted, and reports whether to go on.
@@ -198,7 +198,8 @@ func (r *runner) read(upTo int64) bool {
 // day goes over a day with an outline, after all before it, unless something in memory is about what the outline says.
 func (r *runner) day(day int64, body []byte) bool {
 	begin, end := day*dayMillis, min((day+1)*dayMillis, r.to)
-	runs, told, err := expand(r.buffer[:0], body, sli.DueRuns(r.due, begin, (day+1)*dayMillis))
+	r.dueRuns = sli.DueRuns(r.dueRuns[:0], r.due, begin, (day+1)*dayMillis)
+	runs, told, err := expand(r.buffer[:0], body, r.dueRuns)
 	r.buffer = runs
 	if err != nil || !r.nothingIn(begin, told) {
 		return true // it is read from its block, with what comes before the next day that has an outline
@@ -221,7 +222,7 @@ func (r *runner) rest(end int64) bool {
 		return true
 	}
 	if r.nothingIn(r.unread, end) {
-		for run := range sli.DueRuns(r.due, r.unread, end) {
+		for _, run := range sli.DueRuns(nil, r.due, r.unread, end) {
 			if !r.give(run) {
 				return false
 			}

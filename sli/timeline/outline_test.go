@@ -128,7 +128,7 @@ func testOutlinesAreSealed(t *testing.T, p place) {
 		{"nothing", []byte{}, 0},
 		{"another version", []byte{9}, 0},
 		{"cut", outlinePage{{day, g.sealed(day, []byte{12, byte(probe.Up)})}}.encode()[:6], 0},
-		{"another day's seal", outlinePage{{day, append(g.seal(day+1, []byte{12, 1}), 12, 1)}}.encode(), 0},
+		{"another day's seal", outlinePage{{day, append(g.outlineSeal(day+1, []byte{12, 1}), 12, 1)}}.encode(), 0},
 		{"more slots than are due", outlinePage{{day, g.sealed(day, tooMany)}}.encode(), 1},
 		{"no run", outlinePage{{day, g.sealed(day, []byte{12})}}.encode(), 1},
 	} {
@@ -165,7 +165,7 @@ func FuzzReadPage(f *testing.F) {
 			return
 		}
 		for _, o := range p {
-			due := sli.DueRuns([]sli.Segment{{To: 1 << 60, Interval: 60_000}}, o.day*dayMillis, (o.day+1)*dayMillis)
+			due := sli.DueRuns(nil, []sli.Segment{{To: 1 << 60, Interval: 60_000}}, o.day*dayMillis, (o.day+1)*dayMillis)
 			runs, upTo, err := expand(nil, o.data[sealSize:], due)
 			if err != nil {
 				continue

@@ -1,10 +1,10 @@
 package timeline
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"slices"
 
 	"github.com/gaikei/gaikei/probe"
@@ -12,10 +12,10 @@ import (
 )
 
 // The outline of a day is what came of its due slots, from the first one on, in runs of slots that are alike; what is after the
-// last run is no data. It is taken only if its seal fits: the first bytes of SHA-256 over it and its grounds, all that it follows
+// last run is no data. It is taken only if its seal fits: sums over it and its grounds, all that it follows
 // from but the block. All integers are unsigned varints:
 //
-//	seal  8 bytes
+//	seal  CRC-32C and CRC-32 (IEEE), little-endian
 //	runs  of each: number of slots, one byte (outcome, and bits for unvouched and for a reason), the reason (a byte) if there is one
 //
 // Outlines of 32 days are in one row, a page: a version byte, then of each day that has one, in order of time, its number on
@@ -106,10 +106,10 @@ var errOutline = errors.New("the outline is damaged")
 
 // expand makes the runs of a day, given its due slots in as few as may be. It appends them to all, and returns the instant before
 // which they say everything.
-func expand(all []sli.Run, body []byte, due func(func(sli.Run) bool)) ([]sli.Run, int64, error) {
+func expand(all []sli.Run, body []byte, due []sli.Run) ([]sli.Run, int64, error) {
 	r := outlineReader{body: body}
 	upTo := int64(0)
-	for d := range due {
+	for _, d := range due {
 		for d.N > 0 && r.more() {
 			run := d
 			run.N = min(d.N, r.n)
@@ -210,10 +210,25 @@ func (p outlinePage) encode() []byte {
 }
 
 // sealed returns an outline with its seal.
-func (g *grounds) sealed(day int64, body []byte) []byte { return append(g.seal(day, body), body...) }
+func (g *grounds) sealed(day int64, body []byte) []byte {
+	return append(g.outlineSeal(day, body), body...)
+}
+
+// outlineSeal is far cheaper than that of a summary: many thousands are looked at for one answer.
+func (g *grounds) outlineSeal(day int64, body []byte) []byte {
+	a, b := g.sums(day, body)
+	return binary.LittleEndian.AppendUint32(binary.LittleEndian.AppendUint32(make([]byte, 0, sealSize+len(body)), a), b)
+}
+
+// sums are those of the seal of an outline.
+func (g *grounds) sums(day int64, body []byte) (castagnoli, ieee uint32) {
+	g.buffer = append(g.append(g.buffer[:0], day), body...)
+	return checksum(g.buffer), crc32.ChecksumIEEE(g.buffer)
+}
 
 // opened returns the runs of an outline; false if they are not about these grounds.
 func (g *grounds) opened(o dayOutline) ([]byte, bool) {
 	body := o.data[sealSize:]
-	return body, bytes.Equal(o.data[:sealSize], g.seal(o.day, body))
+	a, b := g.sums(o.day, body)
+	return body, binary.LittleEndian.Uint32(o.data) == a && binary.LittleEndian.Uint32(o.data[4:]) == b
 }

@@ -34,6 +34,7 @@ type grounds struct {
 	due      []sli.Segment
 	probers  []string // ascending
 	followed [][]sli.Segment
+	buffer   []byte // for seals of outlines
 }
 
 func groundsOf(epochs []epoch, due []sli.Segment) grounds {

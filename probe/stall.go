@@ -30,8 +30,9 @@ func newBell(start time.Time, timeout time.Duration) *bell {
 
 // asleep returns for how long this process did not run as the time of an attempt that ended then was up; zero if it ran.
 func (b *bell) asleep(end time.Time) time.Duration {
+	b.timer.Stop()
 	late := time.Duration(b.late.Load())
-	if b.timer.Stop() && end.After(b.due) { // it has not rung yet
+	if late == 0 && end.After(b.due) { // it is due, and has not rung yet
 		late = end.Sub(b.due)
 	}
 	if late = max(late, end.Sub(b.deadline)); late < bellLate {

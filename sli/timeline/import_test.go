@@ -102,6 +102,7 @@ func whoMayConnect(t *testing.T, s *Store) string {
 
 // Whatever a folder and a database that is in use know of the same slots, after an import the database knows all of it.
 func TestAnyImport(t *testing.T) {
+	t.Parallel()
 	base := t.TempDir()
 	p := place{Options{Database: cluster.Database(t)}}
 	n := 0

@@ -45,7 +45,10 @@ func countedPhases(sent map[string]map[int64]probe.Result, w sli.Window) []sli.H
 }
 
 // However results come, repeated, out of order, across folds and restarts, each is counted once.
-func TestPhasesAreCountedOnce(t *testing.T) { everywhere(t, testPhasesAreCountedOnce) }
+func TestPhasesAreCountedOnce(t *testing.T) {
+	t.Parallel()
+	everywhere(t, testPhasesAreCountedOnce)
+}
 
 func testPhasesAreCountedOnce(t *testing.T, p place) {
 	p.check(t, func(rt *rapid.T, p place) {

@@ -108,6 +108,7 @@ func batchGen() *rapid.Generator[probe.Batch] {
 // Any interleaving of messages, repeated and out of order, with folds, restarts and commits whose outcome is not
 // known gives the timeline of the model, and the figures that sli gives for it.
 func TestAnyInterleavingGivesTheSameTimeline(t *testing.T) {
+	t.Parallel()
 	everywhere(t, testAnyInterleavingGivesTheSameTimeline)
 }
 

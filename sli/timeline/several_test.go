@@ -467,6 +467,7 @@ func TestAddressesThatAreWrongDoNotShowThePassword(t *testing.T) {
 
 // Whatever several stores do, and whichever of them are killed at whatever moment, each says what the model says.
 func TestSeveralStoresAndKills(t *testing.T) {
+	t.Parallel()
 	p := place{Options{Database: cluster.Database(t)}}
 	p.check(t, func(rt *rapid.T, room place) {
 		g := &group{t: t, rt: rt, room: room, db: admin(t, room), model: newModel()}

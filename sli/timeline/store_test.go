@@ -313,7 +313,7 @@ func testQueries(t *testing.T, p place) {
 		}
 		_ = stmt.Close()
 	}
-	calls := regexp.MustCompile(`(?:exec|one)\("([a-z ]+)"|(?:each\([^"\n]*|queries\[)"([a-z ]+)"`)
+	calls := regexp.MustCompile(`(?:exec|one|read)\("([a-z ]+)"|(?:(?:each|dayRows)\([^"\n]*|queries\[)"([a-z ]+)"`)
 	found := calls.FindAllStringSubmatch(source.String(), -1)
 	all := namedQueries(queriesSQL, queriesSQLiteSQL, queriesPGSQL)
 	for _, m := range found {

@@ -146,7 +146,10 @@ func sparseBatch() *rapid.Generator[probe.Batch] {
 
 // Whatever comes in, in whatever order, among folds, restarts, maintenance and a clock that says anything, reports
 // are what they would be without summaries, after every step.
-func TestSummariesChangeNoReport(t *testing.T) { everywhere(t, testSummariesChangeNoReport) }
+func TestSummariesChangeNoReport(t *testing.T) {
+	t.Parallel()
+	everywhere(t, testSummariesChangeNoReport)
+}
 
 func testSummariesChangeNoReport(t *testing.T, p place) {
 	used := 0

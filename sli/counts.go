@@ -58,16 +58,18 @@ func NewCounts(x Series, w Window, step time.Duration) Counts {
 	}
 }
 
-// CountSteps counts the due slots of a window, in order of time, among spans, which may overlap and be in any order. The length
-// of a step is in ms, at least 1.
-func CountSteps(slots iter.Seq[Slot], spans []Span, w Window, length int64) []StepCounts {
+// CountSteps counts the due slots of a window, in runs in order of time, among spans, which may overlap and be in any order. The
+// length of a step is in ms, at least 1.
+func CountSteps(runs iter.Seq[Run], spans []Span, w Window, length int64) []StepCounts {
 	c := stepper{w: w, length: length, end: w.From, steps: []StepCounts{}}
 	judge := NewJudge(spans)
-	for s := range slots {
-		c.reach(s.At)
-		v := judge(s)
-		c.slots[v]++
-		c.ms[v] += s.Cell
+	for r := range runs {
+		for s := r.Slot; s.At < r.End(); s.At += s.Cell {
+			c.reach(s.At)
+			v := judge(s)
+			c.slots[v]++
+			c.ms[v] += s.Cell
+		}
 	}
 	c.reach(w.To)
 	return c.steps

@@ -21,7 +21,7 @@ func TestCountStepsAgainstTallies(t *testing.T) {
 		slots = within(slots, w.From, w.To)
 
 		from := w.From
-		for _, got := range sli.CountSteps(slices.Values(slots), spans, w, length) {
+		for _, got := range sli.CountSteps(inRuns(t, slots), spans, w, length) {
 			to := got.To.UnixMilli()
 			if next := (from/length + 1) * length; to != min(next, w.To) {
 				t.Fatalf("a step from %d ends at %d, want %d or the end of %+v", from, to, next, w)

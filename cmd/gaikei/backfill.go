@@ -48,6 +48,7 @@ func writeBackfill(ctx context.Context, o *whereOptions, std streams) error {
 	if err != nil {
 		return err
 	}
+	q.Figures = sli.FiguresAvailability
 	r, err := o.open(ctx, std)
 	if err != nil {
 		return err

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -103,26 +102,6 @@ func alertsAt(t *testing.T, url string) []gettable {
 		return strings.Compare(a.Labels["alertname"]+a.Labels["severity"], b.Labels["alertname"]+b.Labels["severity"])
 	})
 	return list
-}
-
-// hung accepts connections and never answers. It returns its address.
-func hung(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			t.Cleanup(func() { c.Close() })
-		}
-	}()
-	return "http://" + l.Addr().String()
 }
 
 // slotsEvery is the interval of the check shop below.
@@ -224,7 +203,7 @@ notify:
   alertmanagers:
     - {name: hung, url: %q, timeout: 200ms}
     - {name: am, url: %q}
-`, hung(t), am)
+`, "http://"+silence(t), am)
 	quick := notify.Timing{Every: 200 * time.Millisecond, Resend: 500 * time.Millisecond}
 	c := centreOn(t, store, dir, text, quick)
 	stop := telling(t, c)

@@ -21,8 +21,8 @@ func (s *Store) Counts(ctx context.Context, x sli.Series, q sli.Query, step time
 		return sli.Counts{}, fmt.Errorf("count by steps: %w", err)
 	}
 	c := sli.NewCounts(x, w, step)
-	slots := s.slots(ctx, s.viewOf(x, w), w.From, w.To, &err)
-	c.Steps = sli.CountSteps(slots, spans, w, step.Milliseconds())
+	runs := s.runs(ctx, s.viewOf(x, w), w.From, w.To, &err)
+	c.Steps = sli.CountSteps(runs, spans, w, step.Milliseconds())
 	if err != nil {
 		return sli.Counts{}, fmt.Errorf("count by steps: %w", err)
 	}

@@ -6,6 +6,6 @@
 CREATE TABLE outline (
 	series BIGINT NOT NULL, -- series.id
 	page   BIGINT NOT NULL, -- UTC day, counted from the Unix epoch, divided by 32
-	data   BLOB NOT NULL,   -- see outlinecode.go
+	data   BYTEA NOT NULL,  -- see outlinecode.go
 	PRIMARY KEY (series, page)
 );

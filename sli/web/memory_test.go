@@ -129,7 +129,7 @@ func (m *memory) Counts(_ context.Context, x sli.Series, q sli.Query, step time.
 	}
 	c := sli.NewCounts(x, w, step)
 	if l := m.lines[x]; l != nil {
-		c.Steps = sli.CountSteps(slices.Values(l.due(w.From, w.To)), m.spans[x.Check], w, step.Milliseconds())
+		c.Steps = sli.CountSteps(sli.Single(slices.Values(l.due(w.From, w.To))), m.spans[x.Check], w, step.Milliseconds())
 	}
 	return c, nil
 }

@@ -28,10 +28,16 @@ func newSLOHistory(std streams) *cobra.Command {
 		Example: "  gaikei slo history\n  gaikei slo history shop-availability --step week --window 180d\n  gaikei slo history --step month --timezone Asia/Tokyo --window 400d -o csv",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, names []string) error {
-			if o.window == "" && o.from == "" {
-				o.window = seriesWindow
+			write, err := answer[sli.SLOPoint]{text: writeHistoryTable, csv: writeHistoryCSV}.format(o.output)
+			if err != nil {
+				return err
 			}
-			return o.history(cmd.Context(), names, &steps, std)
+			r, points, err := o.history(cmd.Context(), names, &steps, std)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			return write(std.out, points)
 		},
 	}
 	o.windowFlags(cmd)
@@ -40,29 +46,29 @@ func newSLOHistory(std streams) *cobra.Command {
 	return cmd
 }
 
-func (o *whereOptions) history(ctx context.Context, names []string, steps *stepOptions, std streams) error {
-	write, err := answer[sli.SLOPoint]{text: writeHistoryTable, csv: writeHistoryCSV}.format(o.output)
-	if err != nil {
-		return err
+// history asks how SLOs stood, and returns whom it asked, who is to be closed.
+func (o *whereOptions) history(ctx context.Context, names []string, steps *stepOptions, std streams) (*serverReader, []sli.SLOPoint, error) {
+	if o.window == "" && o.from == "" {
+		o.window = seriesWindow
 	}
 	q, err := o.query(time.Now())
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	p, err := steps.period()
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	r, err := o.configured(ctx, std)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer r.Close()
 	points, err := r.history(ctx, names, q, p)
 	if err != nil {
-		return err
+		_ = r.Close() // it only lets go of connections
+		return nil, nil, err
 	}
-	return write(std.out, points)
+	return r, points, nil
 }
 
 func (r *serverReader) history(ctx context.Context, names []string, q sli.Query, p sli.Period) ([]sli.SLOPoint, error) {

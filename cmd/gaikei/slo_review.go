@@ -65,26 +65,11 @@ func (o *reviewOptions) run(ctx context.Context, names []string, std streams) er
 	if err != nil {
 		return err
 	}
-	if o.window == "" && o.from == "" {
-		o.window = seriesWindow
-	}
-	q, err := o.query(time.Now())
-	if err != nil {
-		return err
-	}
-	p, err := o.steps.period()
-	if err != nil {
-		return err
-	}
-	r, err := o.configured(ctx, std)
+	r, points, err := o.history(ctx, names, &o.steps, std)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	points, err := r.history(ctx, names, q, p)
-	if err != nil {
-		return err
-	}
 	if len(points) == 0 {
 		return &failure{code: exitNegative, err: fmt.Errorf("there is nothing to review: no SLO, or nothing is known of this window yet"), hint: "'gaikei slo draft' proposes SLOs from what was observed"}
 	}

@@ -6,25 +6,22 @@ import (
 	"time"
 )
 
-// The times of a bell. What comes in its last stretch before the deadline would have come late anyway.
-const (
-	bellLead = 200 * time.Millisecond // how long before the deadline it is to ring
-	bellLate = 150 * time.Millisecond // by how much it may be late before we were at fault
-)
+// bellLate is by how much a bell may be late, whatever the time-out: a busy machine is so all the time.
+const bellLate = 150 * time.Millisecond
 
-// A bell is to ring shortly before an attempt's deadline. If it rings late, this process did not run when the time was up, as
-// when it was stopped or the machine was too busy; the answer may have lain there unread.
+// A bell is to ring when half of an attempt's time is up. If it rings late by half of what is left, this process did not run as the
+// time passed, as when it was stopped or the machine was too busy; the answer may have lain there unread.
 type bell struct {
 	due, deadline time.Time
+	tolerance     time.Duration // by how much it may be late
 	timer         *time.Timer
 	late          atomic.Int64 // ns, once it has rung
 }
 
 // newBell sets a bell for an attempt that begins now.
 func newBell(start time.Time, timeout time.Duration) *bell {
-	lead := min(bellLead, timeout/2)
-	b := &bell{due: start.Add(timeout - lead), deadline: start.Add(timeout)}
-	b.timer = time.AfterFunc(timeout-lead, func() { b.late.Store(int64(max(time.Since(b.due), 1))) })
+	b := &bell{due: start.Add(timeout / 2), deadline: start.Add(timeout), tolerance: max(bellLate, timeout/4)}
+	b.timer = time.AfterFunc(timeout/2, func() { b.late.Store(int64(max(time.Since(b.due), 1))) })
 	return b
 }
 
@@ -35,7 +32,7 @@ func (b *bell) asleep(end time.Time) time.Duration {
 	if late == 0 && end.After(b.due) { // it is due, and has not rung yet
 		late = end.Sub(b.due)
 	}
-	if late = max(late, end.Sub(b.deadline)); late < bellLate {
+	if late = max(late, end.Sub(b.deadline)); late < b.tolerance {
 		return 0
 	}
 	return late

@@ -20,19 +20,19 @@ func TestBell(t *testing.T) {
 		rang, end time.Duration // after the start of an attempt that has a second; rang 0: not yet
 		asleep    time.Duration
 	}{
-		{name: "on time", rang: 801 * ms, end: 1001 * ms},
+		{name: "on time", rang: 501 * ms, end: 1001 * ms},
 		{name: "ended early", end: 300 * ms},
-		{name: "a busy machine", rang: 900 * ms, end: 1050 * ms},
-		{name: "stopped before the bell until the deadline", rang: 1000 * ms, end: 1001 * ms, asleep: 200 * ms},
-		{name: "stopped, and the deadline was told first", end: 1001 * ms, asleep: 201 * ms},
-		{name: "stopped after the bell", rang: 800 * ms, end: 1700 * ms, asleep: 700 * ms},
-		{name: "stopped for long", rang: 8 * time.Second, end: 8*time.Second + ms, asleep: 7200 * ms},
+		{name: "a busy machine", rang: 740 * ms, end: 1200 * ms},
+		{name: "stopped before the bell until the deadline", rang: 1000 * ms, end: 1001 * ms, asleep: 500 * ms},
+		{name: "stopped, and the deadline was told first", end: 1001 * ms, asleep: 501 * ms},
+		{name: "stopped after the bell", rang: 501 * ms, end: 1700 * ms, asleep: 700 * ms},
+		{name: "stopped for long", rang: 8 * time.Second, end: 8*time.Second + ms, asleep: 7500 * ms},
 	} {
 		start := time.Now()
-		b := &bell{due: start.Add(800 * ms), deadline: start.Add(time.Second), timer: time.AfterFunc(time.Hour, func() {})}
+		b := newBell(start, time.Second)
+		b.timer.Stop()
 		if r.rang > 0 {
-			b.timer.Stop()
-			b.late.Store(int64(max(r.rang-800*ms, 1)))
+			b.late.Store(int64(r.rang - 500*ms))
 		}
 		if got := b.asleep(start.Add(r.end)); got != r.asleep {
 			t.Errorf("%s: asleep for %v, want %v", r.name, got, r.asleep)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"sync"
 )
 
 // An Index is a quantised latency: the DDSketch index i = ⌈ln x ÷ ln γ⌉ of x seconds, γ = 101/99, standing
@@ -20,9 +21,28 @@ const NoLatency Index = -1 << 15
 // Seconds is the value that stands for every latency of this index; NaN for NoLatency. It is the float64
 // nearest to the true value and the same on every machine, which powers of a rounded γ are not.
 func (i Index) Seconds() float64 {
-	if i == NoLatency {
+	switch {
+	case i == NoLatency:
 		return math.NaN()
+	case shortest <= i && i <= longest:
+		return usual()[i-shortest]
 	}
+	return i.seconds()
+}
+
+// The indexes of a microsecond and of ten hours: most latencies are in between.
+const shortest, longest Index = -700, 525
+
+// usual are the values of the indexes in between, which take long to work out.
+var usual = sync.OnceValue(func() *[longest - shortest + 1]float64 {
+	var all [longest - shortest + 1]float64
+	for i := range all {
+		all[i] = (shortest + Index(i)).seconds()
+	}
+	return &all
+})
+
+func (i Index) seconds() float64 {
 	const bits = 128
 	number := func(x int64) *big.Float { return new(big.Float).SetPrec(bits).SetInt64(x) }
 	power, n := new(big.Float).Quo(number(101), number(99)), int(i)

@@ -38,16 +38,25 @@ func (t *Tally) AddAll(slots iter.Seq[Slot], spans []Span) {
 	}
 }
 
-// AddSteps counts due slots, in order of time, each in the tally of its step: the i-th is from cuts[i] to cuts[i+1]. Slots before the
-// first cut or after the last must not come.
-func AddSteps(ts []Tally, cuts []int64, slots iter.Seq[Slot], spans []Span) {
-	c, i := newCursor(spans), 0
-	for s := range slots {
-		for s.At >= cuts[i+1] {
-			i++
-		}
-		ts[i].add(&s, c.at(s.At), 1)
+// Steps counts due slots, each in the tally of its step: the i-th is from cuts[i] to cuts[i+1]. Not safe for concurrent use.
+type Steps struct {
+	tallies []Tally
+	cuts    []int64
+	c       cursor
+	i       int
+}
+
+// NewSteps counts in tallies, one fewer than cuts, among spans, which may overlap and be in any order.
+func NewSteps(tallies []Tally, cuts []int64, spans []Span) *Steps {
+	return &Steps{tallies: tallies, cuts: cuts, c: newCursor(spans)}
+}
+
+// Add counts one slot, which is not kept. They come in order of time, none before the first cut or after the last.
+func (x *Steps) Add(s *Slot) {
+	for s.At >= x.cuts[x.i+1] {
+		x.i++
 	}
+	x.tallies[x.i].add(s, x.c.at(s.At), 1)
 }
 
 // add counts n slots that are alike.

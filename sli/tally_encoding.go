@@ -88,20 +88,23 @@ func appendCounts(b []byte, counts []int64) []byte {
 }
 
 // UnmarshalBinary replaces the tally by what AppendBinary wrote; b is not kept. After an error, such as about
-// bytes of another version, the tally is what it was. It allocates 512 KiB at most, whatever the bytes say.
+// bytes of another version, the tally is empty. It allocates 512 KiB at most, whatever the bytes say, and nothing that a tally
+// which was there before can lend.
 func (t *Tally) UnmarshalBinary(b []byte) error {
+	clear(t.reasons)
+	*t = Tally{reasons: t.reasons, latency: latencies{Histogram: Histogram{bins: t.latency.bins[:0]}}}
 	if len(b) == 0 || b[0] != tallyVersion {
 		return fmt.Errorf("read tally: got % x…, want version %d", b[:min(len(b), 1)], tallyVersion)
 	}
 	r := tallyReader{b: b[1:]}
-	read := r.tally()
+	r.tally(t)
 	if r.err == nil && (len(r.b) > 0 || r.zeros > 0) {
 		r.fail("%d bytes and %d zeros are left over", len(r.b), r.zeros)
 	}
 	if r.err != nil {
+		*t = Tally{}
 		return fmt.Errorf("read tally: %w", r.err)
 	}
-	*t = read
 	return nil
 }
 
@@ -119,16 +122,14 @@ func (r *tallyReader) fail(format string, args ...any) {
 	r.b, r.zeros = nil, 0
 }
 
-func (r *tallyReader) tally() Tally {
-	var t Tally
-	t.reasons = r.reasons()
+func (r *tallyReader) tally(t *Tally) {
+	r.reasons(t)
 	t.squares = square{hi: r.number(math.MaxUint64), lo: r.number(math.MaxUint64)}
-	unit := r.bins(&t.latency)
+	unit := r.bins(&t.latency.Histogram)
 	t.counters(func(n *int64) { *n = r.count(1) })
 	for i := range t.latency.bins {
 		t.latency.bins[i] = r.count(unit)
 	}
-	return t
 }
 
 // number takes an unsigned varint of at most limit; 0 if there is none.
@@ -150,27 +151,25 @@ func (r *tallyReader) number(limit uint64) uint64 {
 
 var errCut = errors.New("the bytes end")
 
-func (r *tallyReader) reasons() map[string]int64 {
+func (r *tallyReader) reasons(t *Tally) {
 	n := r.number(uint64(len(r.b)))
-	if n == 0 {
-		return nil
+	if n > 0 && t.reasons == nil {
+		t.reasons = make(map[string]int64, min(n, 64))
 	}
-	m := make(map[string]int64, min(n, 64))
 	for range n {
 		length := r.number(uint64(len(r.b)))
 		if r.err != nil || length > uint64(len(r.b)) {
 			r.fail("%w within a reason", errCut)
-			return nil
+			return
 		}
 		name := string(r.b[:length])
 		r.b = r.b[length:]
-		m[name] = int64(r.number(math.MaxInt64))
+		t.reasons[name] = int64(r.number(math.MaxInt64))
 	}
-	return m
 }
 
 // bins makes room for the bins and returns their unit.
-func (r *tallyReader) bins(l *latencies) (unit uint64) {
+func (r *tallyReader) bins(h *Histogram) (unit uint64) {
 	const indexes = 1 << 16
 	n := r.number(indexes)
 	if n == 0 {
@@ -179,7 +178,7 @@ func (r *tallyReader) bins(l *latencies) (unit uint64) {
 	first := r.number(indexes - n)
 	unit = max(1, r.number(math.MaxInt64))
 	if r.err == nil {
-		l.base, l.bins = Index(int(first)+int(NoLatency)), make([]int64, n)
+		h.base, h.bins = Index(int(first)+int(NoLatency)), slices.Grow(h.bins, int(n))[:n]
 	}
 	return unit
 }

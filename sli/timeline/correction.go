@@ -178,9 +178,14 @@ func (s *Store) Preview(ctx context.Context, c sli.Correction, q sli.Query) ([]s
 		return nil, fmt.Errorf("preview: %w", err)
 	}
 	c.Created, c.Revoked = now, nil
-	w, all, err := s.countAll(ctx, q, c)
+	r, err := s.reporting(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("preview: %w", err)
 	}
-	return s.reportAll(w, all), nil
+	r.corrections = append(r.corrections, c)
+	reports, err := r.reports(ctx, s.checksDue(q, r.w, ""))
+	if err != nil {
+		return nil, fmt.Errorf("preview: %w", err)
+	}
+	return reports, nil
 }

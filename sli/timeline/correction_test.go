@@ -201,8 +201,8 @@ func TestAnyCorrectionsGiveTheReportOfTheSlots(t *testing.T) {
 		}
 		var tally sli.Tally
 		v := s.view(s.timelines.of(x), q.From.UnixMilli(), q.To.UnixMilli())
-		err = s.walk(t.Context(), v, q.From.UnixMilli(), q.To.UnixMilli(), func(slot sli.Slot) bool {
-			tally.Add(slot, spans)
+		err = s.walk(t.Context(), v, q.From.UnixMilli(), q.To.UnixMilli(), func(slot *sli.Slot) bool {
+			tally.Add(*slot, spans)
 			return true
 		})
 		if err != nil {

@@ -174,7 +174,7 @@ func (s *Store) settle(ctx context.Context, tx *transaction, c *partCount, t *ti
 		v.id = 0
 	}
 	var slots []sli.Slot
-	take := func(slot sli.Slot) bool { slots = append(slots, slot); return true }
+	take := func(slot *sli.Slot) bool { slots = append(slots, *slot); return true }
 	err = s.walkIn(ctx, library{tx, s.codec}, v, [2]int64{x.open, to}, take)
 	if errors.Is(err, errDamaged) { // what is in it is lost
 		slots, v.id = nil, 0

@@ -324,8 +324,8 @@ func reckon(rt *rapid.T, s *Store, c *clock, begin time.Time, before [2][numVerd
 	if err != nil {
 		rt.Fatalf("spans: %v", err)
 	}
-	err = s.walk(context.Background(), s.view(x, begin.UnixMilli(), upTo), begin.UnixMilli(), upTo, func(slot sli.Slot) bool {
-		tally.Add(slot, spans)
+	err = s.walk(context.Background(), s.view(x, begin.UnixMilli(), upTo), begin.UnixMilli(), upTo, func(slot *sli.Slot) bool {
+		tally.Add(*slot, spans)
 		if slot.Outcome == sli.NoData {
 			waiting++
 		}

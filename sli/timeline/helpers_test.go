@@ -120,7 +120,7 @@ func outcomes(tb testing.TB, s *Store, from, to time.Time) string {
 	v := s.view(t, from.UnixMilli(), to.UnixMilli())
 	s.mu.RUnlock()
 	text := ""
-	err := s.walk(tb.Context(), v, from.UnixMilli(), to.UnixMilli(), func(x sli.Slot) bool {
+	err := s.walk(tb.Context(), v, from.UnixMilli(), to.UnixMilli(), func(x *sli.Slot) bool {
 		if text != "" {
 			text += " "
 		}

@@ -196,14 +196,14 @@ func (s *Store) detail(ctx context.Context, xs []sli.Incident, v *view, spans []
 		return nil
 	}
 	judge, next := sli.NewJudge(spans), 0
-	return s.walk(ctx, *v, xs[0].From.UnixMilli()-longestCell(v.due), to, func(slot sli.Slot) bool {
+	return s.walk(ctx, *v, xs[0].From.UnixMilli()-longestCell(v.due), to, func(slot *sli.Slot) bool {
 		for next < len(xs) && xs[next].To != nil && slot.At >= xs[next].To.UnixMilli() {
 			next++
 		}
 		// One of another kind may overlap it.
 		for i := next; i < len(xs) && xs[i].From.UnixMilli() < slot.At+slot.Cell; i++ {
 			if xs[i].To == nil || slot.At < xs[i].To.UnixMilli() {
-				xs[i].See(v.Region, slot, judge(slot))
+				xs[i].See(v.Region, *slot, judge(*slot))
 			}
 		}
 		return next < len(xs)

@@ -74,20 +74,24 @@ func (s *Store) readOutlines(tx *transaction, series, number int64) (outlinePage
 // between are the days of a window.
 func between(from, to int64) (first, last int64) { return dayOf(from), dayOf(to - 1) }
 
-// pages reads the pages with outlines of some series of the days from first to last, by series. Those that cannot be read are left
-// out: the blocks say it, too, and the next fold tells of it.
-func (s *Store) pages(ctx context.Context, series []int64, first, last int64) (map[int64][]outlinePage, error) {
-	all := make(map[int64][]outlinePage, len(series))
+// A pageRow is the row of a page with outlines.
+type pageRow struct {
+	number int64
+	data   []byte
+}
+
+// pages reads the pages with outlines of some series of the days from first to last, by series.
+func (s *Store) pages(ctx context.Context, series []int64, first, last int64) (map[int64][]pageRow, error) {
+	all := make(map[int64][]pageRow, len(series))
+	var kept arena
 	for _, ids := range ranges(series) {
 		err := s.db.each(ctx, s.db.read, "outlines", []any{ids[0], ids[1], pageOf(first), pageOf(last)}, func(scan func(...any) error) error {
 			var id, number int64
-			var data []byte
+			var data sql.RawBytes
 			if err := scan(&id, &number, &data); err != nil {
 				return err
 			}
-			if p, err := readPage(number, data); err == nil {
-				all[id] = append(all[id], p)
-			}
+			all[id] = append(all[id], pageRow{number, kept.keep(data)})
 			return nil
 		})
 		if err != nil {
@@ -111,22 +115,26 @@ func ranges(numbers []int64) [][2]int64 {
 	return out
 }
 
-// outlines returns those of the outlines on some pages that are about what is known of a view, from a day to another.
-func (v *view) outlines(pages []outlinePage, first, last int64) [][]byte {
-	bodies := make([][]byte, max(0, last-first+1))
+// outlines returns those of the outlines on some pages that are about what is known of a view, from a day to another, in a slice
+// that is made of what bodies has room for. What cannot be read of a page is left out: the blocks say it, too, and the next fold
+// tells of it.
+func (v *view) outlines(bodies [][]byte, pages []pageRow, first, last int64) [][]byte {
+	n := int(max(0, last-first+1))
+	bodies = slices.Grow(bodies[:0], n)[:n]
+	clear(bodies)
 	if len(pages) == 0 {
 		return bodies
 	}
 	g := groundsOf(v.epochs, v.due)
 	for _, p := range pages {
-		for _, o := range p {
+		_ = eachOutline(p.number, p.data, func(o dayOutline) {
 			if o.day < first || o.day > last {
-				continue
+				return
 			}
 			if body, ok := g.opened(o); ok {
 				bodies[o.day-first] = body
 			}
-		}
+		})
 	}
 	return bodies
 }
@@ -154,6 +162,7 @@ type runner struct {
 	to              int64
 	unread          int64 // all before has been yielded
 	yield           func(sli.Run) bool
+	bodies          [][]byte
 	buffer, dueRuns []sli.Run
 	done            bool // nothing more is to be yielded
 	err             error
@@ -168,7 +177,7 @@ func (r *runner) give(run sli.Run) bool {
 }
 
 // run goes over all slots, those of days with an outline on some pages in runs.
-func (r *runner) run(pages []outlinePage) error {
+func (r *runner) run(pages []pageRow) error {
 	if len(r.due) > 0 {
 		r.unread = max(r.unread, r.due[0].From)
 	}
@@ -176,7 +185,8 @@ func (r *runner) run(pages []outlinePage) error {
 		return nil
 	}
 	first, last := between(r.unread, r.to)
-	for i, body := range r.outlines(pages, first, last) {
+	r.bodies = r.outlines(r.bodies, pages, first, last)
+	for i, body := range r.bodies {
 		if body != nil && !r.day(first+int64(i), body) {
 			return r.err
 		}
@@ -188,7 +198,7 @@ func (r *runner) run(pages []outlinePage) error {
 // read goes over the slots that are not read yet up to an instant, by their blocks.
 func (r *runner) read(upTo int64) bool {
 	if from := r.unread; from < upTo && !r.done {
-		r.err = r.s.walk(r.ctx, r.view, from, upTo, func(s sli.Slot) bool { return r.give(sli.Run{Slot: s, N: 1}) })
+		r.err = r.s.walk(r.ctx, r.view, from, upTo, func(s *sli.Slot) bool { return r.give(sli.Run{Slot: *s, N: 1}) })
 		r.unread = upTo
 	}
 	r.done = r.done || r.err != nil
@@ -230,7 +240,7 @@ func (r *runner) rest(end int64) bool {
 	} else {
 		w := walker{
 			view: r.view, joiner: joiner{check: r.Check, region: r.Region, probers: &r.s.probers}, at: r.unread, to: end,
-			yield: func(s sli.Slot) bool { return r.give(sli.Run{Slot: s, N: 1}) },
+			yield: func(s *sli.Slot) bool { return r.give(sli.Run{Slot: *s, N: 1}) },
 		}
 		w.span(end, r.tail)
 	}

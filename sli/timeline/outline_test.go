@@ -45,7 +45,7 @@ func asInRuns(t tester, s *Store, v view, from, to int64) int {
 	if err != nil {
 		t.Fatalf("outlines: %v", err)
 	}
-	bodies := v.outlines(pages[v.id], first, last)
+	bodies := v.outlines(nil, pages[v.id], first, last)
 	return len(slices.DeleteFunc(bodies, func(b []byte) bool { return b == nil }))
 }
 

@@ -170,23 +170,32 @@ type dayOutline struct {
 
 // readPage reads a row; b is kept.
 func readPage(number int64, b []byte) (outlinePage, error) {
-	if len(b) == 0 || b[0] != outlineVersion {
-		return nil, fmt.Errorf("got % x…, want version %d", b[:min(len(b), 1)], outlineVersion)
-	}
 	var p outlinePage
+	if err := eachOutline(number, b, func(o dayOutline) { p = append(p, o) }); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// eachOutline calls f for the outlines of a row, with parts of b, up to where it cannot be read.
+func eachOutline(number int64, b []byte, f func(dayOutline)) error {
+	if len(b) == 0 || b[0] != outlineVersion {
+		return fmt.Errorf("got % x…, want version %d", b[:min(len(b), 1)], outlineVersion)
+	}
+	next := uint64(0)
 	for b = b[1:]; len(b) > 0; {
 		day, k := binary.Uvarint(b)
-		if k <= 0 || day >= pageDays || len(p) > 0 && number*pageDays+int64(day) <= p[len(p)-1].day {
-			return nil, errOutline
+		if k <= 0 || day >= pageDays || day < next {
+			return errOutline
 		}
 		n, m := binary.Uvarint(b[k:])
 		if m <= 0 || n < sealSize || n > uint64(len(b)-k-m) {
-			return nil, errOutline
+			return errOutline
 		}
-		p = append(p, dayOutline{number*pageDays + int64(day), b[k+m : k+m+int(n)]})
-		b = b[k+m+int(n):]
+		f(dayOutline{number*pageDays + int64(day), b[k+m : k+m+int(n)]})
+		b, next = b[k+m+int(n):], day+1
 	}
-	return p, nil
+	return nil
 }
 
 // with returns a page with another outline of a day; without any if data is nil.

@@ -2,6 +2,7 @@ package timeline
 
 import (
 	"context"
+	"database/sql"
 	"slices"
 
 	"github.com/gaikei/gaikei/sli"
@@ -13,7 +14,7 @@ type prefetch struct {
 	summaries  []dayRow // by day
 	days       []int64  // whose blocks are in it, if there are any
 	blocks     []dayRow
-	pages      []outlinePage // with outlines
+	pages      []pageRow // with outlines
 }
 
 // A dayRow is the row of a day.
@@ -25,8 +26,23 @@ type dayRow struct {
 // manySeries is how many series it takes to read them together, and togetherSeries how many then are.
 const (
 	manySeries     = 200
-	togetherSeries = 50
+	togetherSeries = 100
 )
+
+// An arena keeps the bytes of many rows in few pieces of memory. The zero value is empty.
+type arena struct{ room []byte }
+
+const arenaPiece = 64 << 10
+
+// keep returns a copy of b.
+func (a *arena) keep(b []byte) []byte {
+	if len(b) > cap(a.room)-len(a.room) {
+		a.room = make([]byte, 0, max(arenaPiece, len(b)))
+	}
+	n := len(a.room)
+	a.room = append(a.room, b...)
+	return a.room[n:len(a.room):len(a.room)]
+}
 
 // together reads what a reporting needs of some series.
 func (c *reporting) together(ctx context.Context, cs []counted) error {
@@ -66,14 +82,15 @@ func (c *reporting) daysAhead() prefetch {
 // readTogether reads summaries and blocks of series, of the days that each wants: all the same.
 func (s *Store) readTogether(ctx context.Context, ids []int64, of map[int64]*prefetch) error {
 	want := of[ids[0]]
+	var kept arena
 	for _, r := range ranges(ids) {
 		read := func(name string, args []any, into func(a *prefetch, row dayRow)) error {
 			return s.db.each(ctx, s.db.read, name, append([]any{r[0], r[1]}, args...), func(scan func(...any) error) error {
-				var id int64
-				var row dayRow
-				err := scan(&id, &row.day, &row.data)
+				var id, day int64
+				var data sql.RawBytes
+				err := scan(&id, &day, &data)
 				if a := of[id]; a != nil {
-					into(a, row)
+					into(a, dayRow{day, kept.keep(data)})
 				}
 				return err
 			})

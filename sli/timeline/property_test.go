@@ -60,7 +60,9 @@ func (m *model) slots(from, to int64) []sli.Slot {
 				r = m.j.join(at, r, missedRecord(g.reason, g.prober))
 			}
 		}
-		out = append(out, slotOf(at, cell, r))
+		var slot sli.Slot
+		setSlot(&slot, at, cell, &r)
+		out = append(out, slot)
 	}
 	return out
 }
@@ -168,7 +170,7 @@ func compare(t *rapid.T, s *Store, m *model, from, to time.Time) {
 	x := sli.Series{Check: "shop", Region: "tokyo"}
 	if tl := s.timelines.of(x); tl != nil {
 		err := s.walk(t.Context(), s.view(tl, from.UnixMilli(), to.UnixMilli()), from.UnixMilli(), to.UnixMilli(),
-			func(slot sli.Slot) bool { got = append(got, slot); return true })
+			func(slot *sli.Slot) bool { got = append(got, *slot); return true })
 		if err != nil {
 			t.Fatalf("walk: %v", err)
 		}

@@ -44,7 +44,7 @@ func (s *Store) view(t *timeline, from, to int64) view {
 // slots yields every due slot of a view in [from, to), in order of time. An error that ends it is left in *failed.
 func (s *Store) slots(ctx context.Context, v view, from, to int64, failed *error) iter.Seq[sli.Slot] {
 	return func(yield func(sli.Slot) bool) {
-		*failed = s.walk(ctx, v, from, to, yield)
+		*failed = s.walk(ctx, v, from, to, func(slot *sli.Slot) bool { return yield(*slot) })
 	}
 }
 
@@ -66,8 +66,9 @@ var errDamaged = errors.New("the block is damaged")
 // errStop ends a walk whose caller has seen enough.
 var errStop = errors.New("stop")
 
-// walk calls yield for every due slot of [from, to), reading one block at a time in one read-only transaction.
-func (s *Store) walk(ctx context.Context, v view, from, to int64, yield func(sli.Slot) bool) error {
+// walk calls yield for every due slot of [from, to), reading one block at a time in one read-only transaction. What it is given is the
+// same slot each time.
+func (s *Store) walk(ctx context.Context, v view, from, to int64, yield func(*sli.Slot) bool) error {
 	select {
 	case c := <-s.codecs:
 		defer func() { s.codecs <- c }()
@@ -84,7 +85,7 @@ type library struct {
 }
 
 // walkIn is walk in a transaction of one's own.
-func (s *Store) walkIn(ctx context.Context, l library, v view, in [2]int64, yield func(sli.Slot) bool) error {
+func (s *Store) walkIn(ctx context.Context, l library, v view, in [2]int64, yield func(*sli.Slot) bool) error {
 	if len(v.due) == 0 {
 		return nil
 	}
@@ -125,7 +126,8 @@ type walker struct {
 	view
 	joiner
 	at, to int64
-	yield  func(sli.Slot) bool
+	yield  func(*sli.Slot) bool
+	slot   sli.Slot // that is yielded
 	grids  map[proberID][]sli.Segment
 }
 
@@ -157,7 +159,10 @@ func (w *walker) day(block slots) bool {
 
 // span goes over the due slots up to end.
 func (w *walker) span(end int64, s slots) bool {
-	return w.records(end, s, func(at, cell int64, r record) bool { return w.yield(slotOf(at, cell, r)) })
+	return w.records(end, s, func(at, cell int64, r record) bool {
+		setSlot(&w.slot, at, cell, &r)
+		return w.yield(&w.slot)
+	})
 }
 
 // records calls yield with the record of every due slot up to end.
@@ -223,15 +228,17 @@ func (w *walker) grid(p proberID) []sli.Segment {
 	return segs
 }
 
-func slotOf(at, cell int64, r record) sli.Slot {
-	s := sli.Slot{At: at, Cell: cell, Latency: sli.NoLatency}
+func setSlot(s *sli.Slot, at, cell int64, r *record) {
+	*s = sli.Slot{At: at, Cell: cell, Latency: sli.NoLatency}
 	if r.outcome == 0 {
-		return s
+		return
 	}
-	s.Outcome, s.Reason = sli.Outcome(r.outcome), r.reason.String()
+	s.Outcome = sli.Outcome(r.outcome)
+	if r.reason != probe.ReasonNone {
+		s.Reason = r.reason.String()
+	}
 	if r.latency != probe.NoLatency {
 		s.Latency = sli.Index(r.latency)
 	}
 	s.Under, s.Unvouched, s.Attempts = r.under, r.unvouched, int(r.attempts)
-	return s
 }

@@ -89,7 +89,7 @@ func (s *Store) recountFolded(tx *transaction, f *folding, day int64, block slot
 	return a.compare(earliest(f.days[day]), maxInstant, func(from, to int64, yield func(sli.Slot)) error {
 		w := walker{
 			view: view{Series: f.t.Series, epochs: f.t.epochs(), due: f.t.due()}, joiner: *s.joiner(f.t), at: from, to: to,
-			yield: func(x sli.Slot) bool { yield(x); return true },
+			yield: func(x *sli.Slot) bool { yield(*x); return true },
 		}
 		w.span(to, block)
 		return nil
@@ -126,7 +126,7 @@ func (s *Store) recountDays(ctx context.Context, tx *transaction, t *timeline, i
 	for day := dayOf(from); day*dayMillis < to; day++ {
 		a := account{s, tx, c, c.series[t.Series], t.Series, dayKey{f.id, day}}
 		err := a.compare(from, to, func(from, to int64, yield func(sli.Slot)) error {
-			return s.walkIn(ctx, library{tx, s.codec}, s.view(t, from, to), [2]int64{from, to}, func(x sli.Slot) bool { yield(x); return true })
+			return s.walkIn(ctx, library{tx, s.codec}, s.view(t, from, to), [2]int64{from, to}, func(x *sli.Slot) bool { yield(*x); return true })
 		})
 		if err != nil && !errors.Is(err, errDamaged) { // of a block that is, nothing was compared
 			return err

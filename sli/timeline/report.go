@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -33,51 +34,45 @@ func (s *Store) Reports(ctx context.Context, q sli.Query) ([]sli.Report, error) 
 	if err != nil {
 		return nil, fmt.Errorf("report: %w", err)
 	}
-	return append([]sli.Report{}, slices.Concat(reports...)...), nil // an empty list is one
+	return reports, nil
 }
 
-// reports reports on checks, given by their timelines, in lists of some checks each.
-func (c *reporting) reports(ctx context.Context, checks [][]*timeline) ([][]sli.Report, error) {
+// reports reports on checks, given by their timelines: for each on its regions, and then over them.
+func (c *reporting) reports(ctx context.Context, checks [][]*timeline) ([]sli.Report, error) {
 	if err := c.prepare(ctx, checks); err != nil {
 		return nil, err
 	}
-	lists := c.lists(checks)
-	of := make([][]sli.Report, len(lists))
+	all := make([]sli.Report, series(checks)+len(checks))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
-	for i, ts := range lists {
-		g.Go(func() error {
-			cs := c.s.countedOf(ts, c.w)
-			if err := c.count(ctx, cs); err != nil {
-				return err
-			}
-			of[i] = c.s.reportAll(c.w, cs)
-			return nil
-		})
+	n := 0
+	for list := range c.lists(checks) {
+		room := all[n:n]
+		n += series(list) + len(list)
+		g.Go(func() error { return c.reportAll(ctx, room, list) })
 	}
 	err := g.Wait()
-	return of, err
+	return all, err
 }
 
-// reportAll reports on every check of which all has series.
-func (s *Store) reportAll(w sli.Window, all []counted) []sli.Report {
-	weights := s.weightsNow()
-	reports := []sli.Report{}
-	for len(all) > 0 {
-		n := 1
-		for n < len(all) && all[n].Check == all[0].Check {
-			n++
-		}
-		reports = append(reports, reportsOf(w, all[:n], weights)...)
-		all = all[n:]
+// reportAll appends reports on some checks.
+func (c *reporting) reportAll(ctx context.Context, reports []sli.Report, checks [][]*timeline) error {
+	all := make([]counted, series(checks))
+	c.s.viewAll(all, checks, c.w)
+	if err := c.count(ctx, all); err != nil {
+		return err
 	}
-	return reports
+	weights := c.s.weightsNow()
+	for _, ts := range checks {
+		reports = appendReports(reports, c.w, all[:len(ts)], weights)
+		all = all[len(ts):]
+	}
+	return nil
 }
 
-// reportsOf reports on the regions of one check.
-func reportsOf(w sli.Window, cs []counted, weights map[string]float64) []sli.Report {
-	var reports []sli.Report
-	var parts []sli.Part
+// appendReports reports on the regions of one check.
+func appendReports(reports []sli.Report, w sli.Window, cs []counted, weights map[string]float64) []sli.Report {
+	parts := make([]sli.Part, 0, len(cs))
 	var newest epoch
 	for i := range cs {
 		c := &cs[i]
@@ -129,29 +124,30 @@ func (s *Store) Probers(ctx context.Context, q sli.Query) ([]sli.ProberReport, e
 	return reports, nil
 }
 
-// countAll tallies every series that the query asks for, by check and region, as if there were some more corrections.
-func (s *Store) countAll(ctx context.Context, q sli.Query, more ...sli.Correction) (sli.Window, []counted, error) {
+// countAll tallies every series that the query asks for, by check and region.
+func (s *Store) countAll(ctx context.Context, q sli.Query) (sli.Window, []counted, error) {
 	c, err := s.reporting(ctx, q)
 	if err != nil {
 		return sli.Window{}, nil, err
 	}
-	c.corrections = append(c.corrections, more...)
 	checks := s.checksDue(q, c.w, "")
 	if err := c.prepare(ctx, checks); err != nil {
 		return c.w, nil, err
 	}
-	lists := c.lists(checks)
-	of := make([][]counted, len(lists))
+	all := make([]counted, series(checks))
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(readers)
-	for i, ts := range lists {
+	n := 0
+	for list := range c.lists(checks) {
+		some := all[n : n+series(list)]
+		n += len(some)
 		g.Go(func() error {
-			of[i] = s.countedOf(ts, c.w)
-			return c.count(ctx, of[i])
+			s.viewAll(some, list, c.w)
+			return c.count(ctx, some)
 		})
 	}
 	err = g.Wait()
-	return c.w, slices.Concat(of...), err
+	return c.w, all, err
 }
 
 // A reporting tallies series over a window.
@@ -176,30 +172,35 @@ func (s *Store) reporting(ctx context.Context, q sli.Query) (*reporting, error) 
 
 // prepare reads what is better read once, if there are many series.
 func (c *reporting) prepare(ctx context.Context, checks [][]*timeline) error {
-	n := 0
-	for _, ts := range checks {
-		n += len(ts)
-	}
-	if c.many = n > manySeries; !c.many || c.maintenance != nil {
+	if c.many = series(checks) > manySeries; !c.many || c.maintenance != nil {
 		return nil
 	}
 	return c.manyMaintenances(ctx)
 }
 
-// lists puts the timelines of whole checks into lists of which each is read together.
-func (c *reporting) lists(checks [][]*timeline) [][]*timeline {
-	if !c.many {
-		return checks
-	}
-	var lists [][]*timeline
-	for _, ts := range checks {
-		if n := len(lists) - 1; n >= 0 && len(lists[n]) < togetherSeries {
-			lists[n] = append(lists[n], ts...)
-		} else {
-			lists = append(lists, slices.Clone(ts))
+// lists yields checks in lists of which each is read together.
+func (c *reporting) lists(checks [][]*timeline) iter.Seq[[][]*timeline] {
+	return func(yield func([][]*timeline) bool) {
+		for len(checks) > 0 {
+			n := 1
+			for many := len(checks[0]); c.many && many < togetherSeries && n < len(checks); n++ {
+				many += len(checks[n])
+			}
+			if !yield(checks[:n]) {
+				return
+			}
+			checks = checks[n:]
 		}
 	}
-	return lists
+}
+
+// series counts the timelines of checks.
+func series(checks [][]*timeline) int {
+	n := 0
+	for _, ts := range checks {
+		n += len(ts)
+	}
+	return n
 }
 
 // count tallies some series, by check.
@@ -209,6 +210,7 @@ func (c *reporting) count(ctx context.Context, cs []counted) (err error) {
 			return err
 		}
 	}
+	r := runner{s: c.s, ctx: ctx}
 	var maintenance []sli.Span
 	for i := range cs {
 		if i == 0 || cs[i].Check != cs[i-1].Check {
@@ -216,7 +218,7 @@ func (c *reporting) count(ctx context.Context, cs []counted) (err error) {
 				return err
 			}
 		}
-		if err := c.count1(ctx, &cs[i], maintenance); err != nil {
+		if err := c.count1(&r, &cs[i], maintenance); err != nil {
 			return err
 		}
 		cs[i].tail, cs[i].ahead = slots{}, nil
@@ -224,15 +226,15 @@ func (c *reporting) count(ctx context.Context, cs []counted) (err error) {
 	return nil
 }
 
-// count1 tallies a series, and if corrections have a say once more without them.
-func (c *reporting) count1(ctx context.Context, x *counted, maintenance []sli.Span) (err error) {
+// count1 tallies a series, and if corrections have a say once more without them. What the runner has at hand it leaves for the next.
+func (c *reporting) count1(r *runner, x *counted, maintenance []sli.Span) (err error) {
 	x.plain = c.plain
 	tally := func(spans []sli.Span) (sli.Tally, error) {
 		if !c.plain {
-			return c.s.tally(ctx, x.view, c.w, spans)
+			return c.s.tally(r.ctx, x.view, c.w, spans)
 		}
 		var t sli.Tally
-		r := runner{s: c.s, ctx: ctx, view: x.view, to: c.w.To, unread: c.w.From}
+		r.view, r.to, r.unread, r.done = x.view, c.w.To, c.w.From, false
 		t.AddRuns(func(yield func(sli.Run) bool) {
 			r.yield = yield
 			_ = r.run(x.ahead.pages) // which keeps its error
@@ -317,8 +319,8 @@ func (s *Store) Recent(ctx context.Context, check, region string, n int) ([]sli.
 	v := s.view(t, from, to)
 	s.mu.RUnlock()
 	recent := []sli.Slot{}
-	err := s.walk(ctx, v, from, to, func(slot sli.Slot) bool {
-		recent = append(recent, slot)
+	err := s.walk(ctx, v, from, to, func(slot *sli.Slot) bool {
+		recent = append(recent, *slot)
 		return true
 	})
 	if err != nil {

@@ -29,21 +29,16 @@ func (s *Store) eachReport(ctx context.Context, q sli.Query, from string, yield 
 		return err
 	}
 	for checks := range slices.Chunk(s.checksDue(q, c.w, from), reportedAtOnce) {
-		of, err := c.reports(ctx, checks)
+		rs, err := c.reports(ctx, checks)
 		if err != nil {
 			return err
 		}
-		for _, rs := range of {
-			for len(rs) > 0 {
-				n := 1
-				for n < len(rs) && rs[n].Check == rs[0].Check {
-					n++
-				}
-				if !yield(rs[:n:n]) {
-					return nil
-				}
-				rs = rs[n:]
+		for _, ts := range checks {
+			n := len(ts) + 1
+			if !yield(rs[:n:n]) {
+				return nil
 			}
+			rs = rs[n:]
 		}
 	}
 	return nil
@@ -67,13 +62,14 @@ func (s *Store) checksDue(q sli.Query, w sli.Window, from string) [][]*timeline 
 	return checks
 }
 
-// countedOf takes views of timelines.
-func (s *Store) countedOf(ts []*timeline, w sli.Window) []counted {
+// viewAll takes views of the timelines of checks.
+func (s *Store) viewAll(cs []counted, checks [][]*timeline, w sli.Window) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	cs := make([]counted, len(ts))
-	for i, t := range ts {
-		cs[i].view = s.view(t, w.From, w.To)
+	for _, ts := range checks {
+		for i, t := range ts {
+			cs[i].view = s.view(t, w.From, w.To)
+		}
+		cs = cs[len(ts):]
 	}
-	return cs
 }

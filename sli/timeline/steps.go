@@ -121,7 +121,7 @@ func (s *Store) steps1(ctx context.Context, x stepping, cs []counted, correction
 			}
 		}
 		if len(due) > 0 {
-			reports = append(reports, reportsOf(w, due, weights)...)
+			reports = appendReports(reports, w, due, weights)
 		}
 	}
 	slices.SortStableFunc(reports, pooledLast)
@@ -178,13 +178,14 @@ func (s *Store) tallies(ctx context.Context, v view, cuts []int64, spans []sli.S
 	if err != nil {
 		return ts, err
 	}
+	steps := sli.NewSteps(ts, cuts, spans)
+	add := func(slot *sli.Slot) bool { steps.Add(slot); return true }
 	from := w.From
 	for _, day := range append(days, dayOf(w.To)+1) {
 		if to := min(day*dayMillis, w.To); from < to {
-			sli.AddSteps(ts, cuts, s.slots(ctx, v, from, to, &err), spans)
-		}
-		if err != nil {
-			return ts, err
+			if err := s.walk(ctx, v, from, to, add); err != nil {
+				return ts, err
+			}
 		}
 		from = (day + 1) * dayMillis
 	}

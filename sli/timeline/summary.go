@@ -84,7 +84,8 @@ func appendSegments(b []byte, segs []sli.Segment, day int64) []byte {
 }
 
 func (g *grounds) seal(day int64, tally []byte) []byte {
-	sum := sha256.Sum256(append(g.append(make([]byte, 0, 512), day), tally...))
+	g.buffer = append(g.append(g.buffer[:0], day), tally...)
+	sum := sha256.Sum256(g.buffer)
 	return sum[:sealSize]
 }
 
@@ -106,7 +107,7 @@ func (s *Store) summarise(tx *transaction, f *folding, day int64, block slots) e
 	w := walker{
 		view: view{Series: f.t.Series, epochs: f.t.epochs(), due: f.t.due()}, joiner: *s.joiner(f.t),
 		at: day * dayMillis, to: (day + 1) * dayMillis,
-		yield: func(x sli.Slot) bool { t.Add(x, nil); return true },
+		yield: func(x *sli.Slot) bool { t.Add(*x, nil); return true },
 	}
 	w.span(w.to, block)
 	tally, err := t.AppendBinary(nil)
@@ -142,8 +143,8 @@ func (s *Store) summaries(ctx context.Context, v view, w sli.Window, into func(d
 	}
 	g := groundsOf(v.epochs, v.due)
 	var days []int64
+	var one sli.Tally
 	err := s.summaryRows(ctx, &v, first, end, func(day int64, data []byte) {
-		var one sli.Tally
 		if t := into(day); t != nil && g.open(day, data, &one) {
 			t.Merge(&one)
 			days = append(days, day)

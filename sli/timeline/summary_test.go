@@ -44,7 +44,11 @@ func reportsFromSlots(t tester, s *Store, q sli.Query) []sli.Report {
 			t.Fatalf("slots: %v", err)
 		}
 	}
-	return s.reportAll(w, all)
+	reports := []sli.Report{}
+	for _, cs := range byCheck(all) {
+		reports = appendReports(reports, w, cs, s.weightsNow())
+	}
+	return reports
 }
 
 // asFromSlots compares the reports over a window with those from slots, to the last bit, and returns how many days

@@ -64,4 +64,11 @@ type RegionCount struct {
 type SLOCount struct {
 	Name string
 	Amount
+	Late []LateTime
+}
+
+// A LateTime is time, in ms of the clock, that was counted as one thing and came to be another.
+type LateTime struct {
+	Was, Verdict string // names of verdicts, or NotDue
+	MS           float64
 }

@@ -238,7 +238,14 @@ func testWhatIsCountedIsWhatTheTimelineSays(t *testing.T, p place) {
 	p.check(t, func(rt *rapid.T, p place) {
 		c := &clock{midnight.Add(-2 * time.Minute)}
 		begin := c.now
-		s := p.counter(t, c)
+		o := objective("a")
+		o.Window = 48 * time.Hour
+		open := func() *Store {
+			s := p.counter(t, c)
+			s.SetObjectives([]sli.SLO{o})
+			return s
+		}
+		s := open()
 		defer func() { _ = s.Close() }()
 		e := follow("shop")
 		e.From = begin.Add(-time.Minute).UnixMilli()
@@ -246,6 +253,9 @@ func testWhatIsCountedIsWhatTheTimelineSays(t *testing.T, p place) {
 		msg.Received = begin
 		ingest(t, s, msg)
 		countNow(t, s, c, begin.Add(lag))
+		if err := s.countObjectives(t.Context()); err != nil {
+			rt.Fatalf("count for SLOs: %v", err)
+		}
 		var before [2][numVerdicts + 1]int64
 		var corrections []string
 		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
@@ -266,7 +276,7 @@ func testWhatIsCountedIsWhatTheTimelineSays(t *testing.T, p place) {
 				if err := s.Close(); err != nil {
 					rt.Fatalf("close: %v", err)
 				}
-				s = p.counter(t, c)
+				s = open()
 			case "correct":
 				from := begin.Add(time.Duration(rapid.IntRange(0, 20).Draw(rt, "from")) * 10 * time.Second)
 				to := from.Add(time.Duration(rapid.IntRange(1, 10).Draw(rt, "for")) * 10 * time.Second)
@@ -291,6 +301,7 @@ func testWhatIsCountedIsWhatTheTimelineSays(t *testing.T, p place) {
 			case "fail":
 				s.db.commit = rapid.SampledFrom([]func(*sql.Tx) error{failBefore, failAfter}).Draw(rt, "commit")
 				_ = tryCount(t.Context(), s)
+				_ = s.countObjectives(t.Context())
 				s.writing.Lock()
 				_ = s.fold(t.Context(), everything)
 				s.writing.Unlock()
@@ -298,11 +309,42 @@ func testWhatIsCountedIsWhatTheTimelineSays(t *testing.T, p place) {
 			}
 			countNow(t, s, c, c.now)
 			before = reckon(rt, s, c, begin, before)
+			if err := s.countObjectives(t.Context()); err != nil {
+				rt.Fatalf("count for SLOs: %v", err)
+			}
 		}
 		foldAll(t, s)
 		countNow(t, s, c, c.now.Add(lag+lateAfter))
 		reckon(rt, s, c, begin, before)
+		if err := s.countObjectives(t.Context()); err != nil {
+			rt.Fatalf("count for SLOs: %v", err)
+		}
+		reckonSLO(rt, s, &o, begin)
 	})
+}
+
+// reckonSLO compares what was counted for an SLO, and what of it is late, with what the timelines say.
+func reckonSLO(rt *rapid.T, s *Store, o *sli.SLO, begin time.Time) {
+	rt.Helper()
+	c, _, err := s.readSLOCount(context.Background())
+	if err != nil {
+		rt.Fatalf("read what was counted: %v", err)
+	}
+	x := c.slos[o.Name]
+	now := x.ms
+	for _, l := range x.late {
+		if l.was < notDue {
+			now[l.was] -= l.ms
+		}
+		if l.is < notDue {
+			now[l.is] += l.ms
+		}
+	}
+	var want clockTime
+	want.add(amountBetween(rt, s, o, begin, time.UnixMilli(c.upTo)))
+	if now.differs(want) {
+		rt.Fatalf("SLO %s: got %v ms with what is late, want %v as the timelines say; late: %+v", o.Name, now, want, x.late)
+	}
 }
 
 // reckon compares what is counted with what the timeline says, if all is folded, and makes sure that nothing fell since before.

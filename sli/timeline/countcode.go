@@ -13,8 +13,12 @@ import (
 	"github.com/gaikei/gaikei/sli"
 )
 
-// countVersion is the first byte of a row of table counted; a block of S2 follows. All numbers are varints.
-const countVersion = 1
+// countVersion is the first byte of a row of table counted; a block of S2 follows. All numbers are varints. The row of SLOs has
+// versions of its own: the first told nothing of what is late.
+const (
+	countVersion = 1
+	sloVersion   = 2
+)
 
 // maxCount bounds what such a row holds before compression.
 const maxCount = 64 << 20
@@ -31,12 +35,12 @@ func (c *partCount) encode() []byte {
 	for _, x := range slices.SortedFunc(maps.Keys(c.series), compareSeries) {
 		b = c.series[x].append(appendText(appendText(b, x.Check), x.Region))
 	}
-	return packCount(b)
+	return packCount(countVersion, b)
 }
 
-func packCount(b []byte) []byte {
+func packCount(version byte, b []byte) []byte {
 	out := make([]byte, 1+s2.MaxEncodedLen(len(b)))
-	out[0] = countVersion
+	out[0] = version
 	return out[:1+len(s2.Encode(out[1:], b))]
 }
 
@@ -77,10 +81,10 @@ func (x *seriesCount) append(b []byte) []byte {
 	return x.recent.append(b)
 }
 
-// openCount undoes packCount.
-func openCount(data []byte) (*countReader, error) {
-	if len(data) == 0 || data[0] != countVersion {
-		return nil, fmt.Errorf("decode counts: got %d bytes, want some of version %d", len(data), countVersion)
+// openCount undoes packCount, if the version is not above newest.
+func openCount(newest byte, data []byte) (*countReader, error) {
+	if len(data) == 0 || data[0] == 0 || data[0] > newest {
+		return nil, fmt.Errorf("decode counts: got %d bytes, % x…, want some of version %d at most", len(data), data[:min(len(data), 1)], newest)
 	}
 	n, err := s2.DecodedLen(data[1:])
 	if err == nil && n > maxCount {
@@ -128,7 +132,7 @@ func (r *countReader) numbers(part string, into ...*int64) {
 
 // decodeCount reads a row of a part. It never panics, and allocates in proportion to what there is.
 func decodeCount(data []byte) (*partCount, error) {
-	r, err := openCount(data)
+	r, err := openCount(countVersion, data)
 	if err != nil {
 		return nil, err
 	}
@@ -184,18 +188,26 @@ func (r *countReader) series() *seriesCount {
 
 func (r *countReader) lateOnes(x *seriesCount) {
 	for range r.number("late", int64(len(r.b)/5)) {
-		pair := r.bytes("late", 2)
-		if r.err != nil {
-			return
-		}
-		l := lateCount{was: standing(pair[0]), is: standing(pair[1])}
-		if l.was > notDue || l.is > notDue || l.was == l.is {
-			r.fail("late", "got standings %d and %d", l.was, l.is)
+		var l lateCount
+		if l.was, l.is = r.standings(); r.err != nil {
 			return
 		}
 		r.numbers("late", &l.born, &l.slots, &l.ms)
 		x.late = append(x.late, l)
 	}
+}
+
+// standings takes two that differ.
+func (r *countReader) standings() (was, is standing) {
+	pair := r.bytes("late", 2)
+	if r.err != nil {
+		return 0, 0
+	}
+	was, is = standing(pair[0]), standing(pair[1])
+	if was > notDue || is > notDue || was == is {
+		r.fail("late", "got standings %d and %d", was, is)
+	}
+	return was, is
 }
 
 // encode makes the row of SLOs.
@@ -205,15 +217,27 @@ func (c *sloCount) encode() []byte {
 	for _, name := range slices.Sorted(maps.Keys(c.slos)) {
 		x := c.slos[name]
 		b = appendNumbers(appendText(b, name), x.born)
-		for _, ms := range x.ms {
-			b = binary.BigEndian.AppendUint64(b, math.Float64bits(ms))
+		b = appendFloats(b, x.ms[:]...)
+		b = binary.BigEndian.AppendUint64(b, x.mark)
+		b = appendNumbers(b, x.since, x.compared, x.day)
+		b = appendFloats(b, x.found[:]...)
+		b = binary.AppendUvarint(b, uint64(len(x.late)))
+		for _, l := range x.late {
+			b = appendFloats(appendNumbers(append(b, byte(l.was), byte(l.is)), l.born), l.ms)
 		}
 	}
-	return packCount(b)
+	return packCount(sloVersion, b)
+}
+
+func appendFloats(b []byte, xs ...float64) []byte {
+	for _, x := range xs {
+		b = binary.BigEndian.AppendUint64(b, math.Float64bits(x))
+	}
+	return b
 }
 
 func decodeSLOCount(data []byte) (*sloCount, error) {
-	r, err := openCount(data)
+	r, err := openCount(sloVersion, data)
 	if err != nil {
 		return nil, err
 	}
@@ -222,14 +246,59 @@ func decodeSLOCount(data []byte) (*sloCount, error) {
 	for range r.number("SLOs", int64(len(r.b))) {
 		name, x := r.text("SLO"), &objectiveCount{}
 		r.numbers("SLO", &x.born)
-		for v := range x.ms {
-			bits := r.bytes("SLO", 8)
-			if r.err != nil {
-				return nil, r.finish()
-			}
-			x.ms[v] = math.Float64frombits(binary.BigEndian.Uint64(bits))
+		r.floats("SLO", x.ms[:])
+		if data[0] >= 2 {
+			r.found(x)
+		}
+		if r.err != nil {
+			return nil, r.finish()
 		}
 		c.slos[name] = x
 	}
 	return c, r.finish()
+}
+
+// found takes what version 2 has of an SLO more than the first.
+func (r *countReader) found(x *objectiveCount) {
+	mark := r.bytes("mark", 8)
+	if r.err != nil {
+		return
+	}
+	x.mark = binary.BigEndian.Uint64(mark)
+	r.numbers("SLO", &x.since, &x.compared, &x.day)
+	r.floats("day", x.found[:])
+	for range r.number("late", int64(len(r.b)/11)) {
+		var l lateTime
+		if l.was, l.is = r.standings(); r.err != nil {
+			return
+		}
+		r.numbers("late", &l.born)
+		ms := []float64{0}
+		r.floats("late", ms)
+		l.ms = ms[0]
+		x.late = append(x.late, l)
+	}
+}
+
+// floats takes numbers of eight bytes.
+func (r *countReader) floats(part string, into []float64) {
+	for i := range into {
+		bits := r.bytes(part, 8)
+		if r.err != nil {
+			return
+		}
+		into[i] = math.Float64frombits(binary.BigEndian.Uint64(bits))
+	}
+}
+
+// encode makes the row of an SLO and a day.
+func (t clockTime) encode() []byte { return packCount(countVersion, appendFloats(nil, t[:]...)) }
+
+func decodeClockTime(data []byte) (t clockTime, err error) {
+	r, err := openCount(countVersion, data)
+	if err != nil {
+		return t, err
+	}
+	r.floats("day", t[:])
+	return t, r.finish()
 }

@@ -294,7 +294,7 @@ func FuzzCounts(f *testing.F) {
 	}
 	f.Add(c.encode())
 	f.Add(c.series[sli.Series{Check: "shop", Region: "tokyo"}].recent.encodeDay())
-	f.Add((&sloCount{upTo: 1, written: 2, slos: map[string]*objectiveCount{"a": {born: 3, ms: [numVerdicts]float64{1, 2.5}}}}).encode())
+	f.Add((&sloCount{upTo: 1, written: 2, slos: map[string]*objectiveCount{"a": {born: 3, ms: clockTime{1, 2.5}, mark: 5, late: []lateTime{{0, 1, 2, 3.5}}}}}).encode())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if c, err := decodeCount(data); err == nil {
 			again, err := decodeCount(c.encode())

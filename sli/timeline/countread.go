@@ -139,7 +139,14 @@ func (c *sloCount) shown(newborn int64) []sli.SLOCount {
 	for _, name := range slices.Sorted(maps.Keys(c.slos)) {
 		x := sli.SLOCount{Name: name}
 		if o := c.slos[name]; o.born <= newborn {
-			x.Amount = sli.Amount{Good: o.ms[sli.Good], Bad: o.ms[sli.Bad], None: o.ms[sli.None], Excluded: o.ms[sli.Excluded]}
+			x.Amount = o.ms.amount()
+		}
+		for _, l := range c.slos[name].late {
+			shown := sli.LateTime{Was: l.was.String(), Verdict: l.is.String()}
+			if l.born <= newborn {
+				shown.MS = l.ms
+			}
+			x.Late = append(x.Late, shown)
 		}
 		all = append(all, x)
 	}

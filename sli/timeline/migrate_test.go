@@ -247,7 +247,7 @@ func TestMigrationOfPostgreSQL(t *testing.T) {
 	ingest(t, s, first)
 	must(t, s.db.write, "UPDATE journal SET payload = $1", first.Payload)
 	must(t, s.db.write, "ALTER TABLE journal DROP COLUMN packed")
-	must(t, s.db.write, "DROP TABLE correction, revocation, outline, counted, counted_day, counted_correction, recount")
+	must(t, s.db.write, "DROP TABLE correction, revocation, outline, counted, counted_day, counted_correction, counted_slo, recount")
 	must(t, s.db.write, "UPDATE meta SET value = 1 WHERE name = 'schema_version'")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

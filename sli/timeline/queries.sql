@@ -230,6 +230,18 @@ INSERT INTO counted_day (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (ser
 -- name: forget day counts
 DELETE FROM counted_day WHERE day < $1;
 
+-- name: slo days
+SELECT day, data FROM counted_slo WHERE slo = $1 AND day >= $2 ORDER BY day;
+
+-- name: put slo day
+INSERT INTO counted_slo (slo, day, data) VALUES ($1, $2, $3) ON CONFLICT (slo, day) DO UPDATE SET data = excluded.data;
+
+-- name: forget slo
+DELETE FROM counted_slo WHERE slo = $1;
+
+-- name: forget slo days
+DELETE FROM counted_slo WHERE day < $1;
+
 -- name: uncounted corrections
 SELECT correction.id, CASE WHEN revocation.at IS NULL THEN 0 ELSE 1 END, start, stop, checks, regions
 FROM correction LEFT JOIN revocation ON revocation.correction = correction.id

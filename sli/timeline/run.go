@@ -138,6 +138,9 @@ func deleteBefore(tx *transaction, cutoff, evidence int64) error {
 	if err := tx.exec("forget recounts", dayOf(cutoff)); err != nil {
 		return err
 	}
+	if err := tx.exec("forget slo days", dayOf(cutoff)); err != nil {
+		return err
+	}
 	if err := tx.exec("forget changes", cutoff); err != nil {
 		return err
 	}

@@ -320,25 +320,3 @@ func (m *members) together(ctx context.Context) (*sli.Blend, error) {
 	}
 	return b, nil
 }
-
-// SLOAmounts tells of each SLO, in their order, how the slots of [from, to) count, in ms of the clock however many regions and
-// checks there are. Both must have settled. The SLOs must be additive.
-func (s *Store) SLOAmounts(ctx context.Context, list []sli.SLO, from, to time.Time) ([]sli.Amount, error) {
-	amounts := make([]sli.Amount, len(list))
-	w := sli.SLOWindow{
-		Window: sli.Window{From: from.UnixMilli(), To: to.UnixMilli()}, End: to.UnixMilli(), Cuts: []int64{from.UnixMilli(), to.UnixMilli()},
-	}
-	for i := range list {
-		m := s.members(&list[i], &w)
-		var b *sli.Blend
-		var err error
-		if m.corrections, err = s.corrections(ctx, m.begin(), w.To); err == nil {
-			b, err = m.blend(ctx)
-		}
-		if err != nil {
-			return nil, fmt.Errorf("count for SLO %s: %w", list[i].Name, err)
-		}
-		amounts[i] = b.Clock()
-	}
-	return amounts, nil
-}

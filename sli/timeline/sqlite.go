@@ -38,6 +38,9 @@ var schema8SQL string
 //go:embed schema9.sql
 var schema9SQL string
 
+//go:embed schema10.sql
+var schema10SQL string
+
 //go:embed queries_sqlite.sql
 var queriesSQLiteSQL string
 
@@ -45,7 +48,7 @@ var queriesSQLiteSQL string
 const databaseName = "gaikei.db"
 
 func newSQLite() *database {
-	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL)
+	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL)
 	db.prepares = true
 	return db
 }

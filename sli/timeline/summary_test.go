@@ -412,7 +412,7 @@ func TestMigrationFromVersion1(t *testing.T) {
 	}))
 	foldAll(t, s)
 	_, err := s.db.write.ExecContext(t.Context(), `DROP TRIGGER block_new; DROP TRIGGER block_changed; DROP TRIGGER block_gone;
-		DROP TABLE summary; DROP TABLE phases; DROP TABLE plan; DROP TABLE plan_chunk; DROP TABLE change; DROP TABLE credential; DROP TABLE correction; DROP TABLE revocation; DROP TABLE outline;
+		DROP TABLE summary; DROP TABLE phases; DROP TABLE plan; DROP TABLE plan_chunk; DROP TABLE change; DROP TABLE credential; DROP TABLE correction; DROP TABLE revocation; DROP TABLE outline; DROP TABLE counted_slo;
 		DROP TABLE counted; DROP TABLE counted_day; DROP TABLE counted_correction; DROP TABLE recount;
 		ALTER TABLE journal DROP COLUMN packed; UPDATE meta SET value = 1 WHERE name = 'schema_version'`)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 //	gaikei_latency_seconds{check,region}                     histogram of up slots, maintenance included, classic and native
 //	gaikei_prober_sli_seconds_total{region,verdict}          due time for which the region came to a verdict (good) or not (bad)
 //	gaikei_slo_seconds_total{slo,verdict}                    time by how it counts for the SLO
+//	gaikei_slo_late_seconds_total{slo,was,verdict}           time that was counted as one thing and came to be another
 //	gaikei_sli_as_of_timestamp_seconds                       how far the counting has come; not there before it has begun
 //	gaikei_sli_read_failures_total                           scrapes that could not read the counts and repeated old values
 //	gaikei_results_total{check,region,outcome,reason}        arrivals since the start; for diagnosis only
@@ -125,6 +126,9 @@ func (c *Collector) send(ch chan<- prometheus.Metric) {
 		x := &c.last.SLOs[i]
 		for v, ms := range map[sli.Verdict]float64{sli.Good: x.Good, sli.Bad: x.Bad, sli.None: x.None, sli.Excluded: x.Excluded} {
 			ch <- counter(c.desc.slo, ms/1000, x.Name, v.String())
+		}
+		for _, l := range x.Late {
+			ch <- counter(c.desc.lateSLO, l.MS/1000, x.Name, l.Was, l.Verdict)
 		}
 	}
 	ch <- counter(c.desc.failures, c.failures)

@@ -105,7 +105,9 @@ func TestCountersShowWhatIsCounted(t *testing.T) {
 	m.counts = counted(x)
 	m.counts.Parts[0].Regions = []sli.RegionCount{{Region: "tokyo", Due: 9000, Told: 7000}}
 	m.counts.Parts = append(m.counts.Parts, &sli.CountedPart{Series: []sli.SeriesCount{good("zone", "tokyo", 1)}, Regions: []sli.RegionCount{{Region: "tokyo", Due: 1000}, {Region: "osaka"}}})
-	m.counts.SLOs = []sli.SLOCount{{Name: "s", Amount: sli.Amount{Good: 9000, Bad: 1500}}}
+	m.counts.SLOs = []sli.SLOCount{{
+		Name: "s", Amount: sli.Amount{Good: 9000, Bad: 1500}, Late: []sli.LateTime{{Was: "none", Verdict: "good", MS: 2500}},
+	}}
 	got := scrape(t, NewCollector(m))
 	shop := only(got, "gaikei_sli_slots_total")
 	for name, n := range verdicts("zone", "tokyo", 1, 0, 0, 0) {
@@ -127,6 +129,7 @@ func TestCountersShowWhatIsCounted(t *testing.T) {
 	wantSamples(t, "SLOs", map[string]float64{
 		`{slo="s",verdict="good"}`: 9, `{slo="s",verdict="bad"}`: 1.5, `{slo="s",verdict="none"}`: 0, `{slo="s",verdict="excluded"}`: 0,
 	}, only(got, "gaikei_slo_seconds_total"))
+	wantSamples(t, "of SLOs late", map[string]float64{`{slo="s",verdict="good",was="none"}`: 2.5}, only(got, "gaikei_slo_late_seconds_total"))
 	if at := got["gaikei_sli_as_of_timestamp_seconds{}"]; at != float64(noon.Unix()) {
 		t.Errorf("got as_of %v, want %v", at, noon.Unix())
 	}

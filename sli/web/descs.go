@@ -8,8 +8,8 @@ import (
 
 // descs are the names, labels and help texts of the metrics. They are stable.
 type descs struct {
-	slots, seconds, lateSlots, lateSeconds, latency, prober, slo, asOf, failures *prometheus.Desc
-	counters                                                                     map[string]counterDesc // by sli.Counter.What
+	slots, seconds, lateSlots, lateSeconds, latency, prober, slo, lateSLO, asOf, failures *prometheus.Desc
+	counters                                                                              map[string]counterDesc // by sli.Counter.What
 }
 
 // A counterDesc is a metric made of sli.Counters, and how its labels are read.
@@ -31,6 +31,7 @@ func newDescs() descs {
 		latency:     desc("latency_seconds", "Latency of settled up slots, from the first attempt's start to the end of the success; within 1 %, and exact at the thresholds of latency.under.", "check", "region"),
 		prober:      desc("prober_sli_seconds_total", "Due time of settled slots by whether the region came to a verdict (good) or did not (bad), whatever was excluded.", "region", "verdict"),
 		slo:         desc("slo_seconds_total", "Time by how it counts for the SLO: good, bad, none or excluded; as a clock shows it, however many regions and checks there are.", "slo", "verdict"),
+		lateSLO:     desc("slo_late_seconds_total", "Time that was counted for the SLO as one thing and came to be another, by corrections or by results that came late.", "slo", "was", "verdict"),
 		asOf:        desc("sli_as_of_timestamp_seconds", "Slots due before this instant are counted."),
 		failures:    desc("sli_read_failures_total", "Scrapes that could not read the counts and repeated the values of the scrape before."),
 		counters: map[string]counterDesc{
@@ -51,7 +52,7 @@ func newDescs() descs {
 // Describe implements prometheus.Collector.
 func (c *Collector) Describe(ch chan<- *prometheus.Desc) {
 	d := c.desc
-	for _, x := range []*prometheus.Desc{d.slots, d.seconds, d.lateSlots, d.lateSeconds, d.latency, d.prober, d.slo, d.asOf, d.failures} {
+	for _, x := range []*prometheus.Desc{d.slots, d.seconds, d.lateSlots, d.lateSeconds, d.latency, d.prober, d.slo, d.lateSLO, d.asOf, d.failures} {
 		ch <- x
 	}
 	for _, what := range sortedKeys(d.counters) {

@@ -26,7 +26,7 @@ var (
 	manyOf  = map[string]string{"block": "many blocks", "day phases": "many phases", "outline": "many outlines", "day count": "many day counts"}
 	putMany = [][2]string{
 		{"put block", "put many blocks"},
-		{"put summary", "put many summaries"},
+		{"put summaries", "put many summaries"},
 		{"put phases", "put many phases"},
 		{"put outline", "put many outlines"},
 		{"put day count", "put many day counts"},

@@ -204,7 +204,8 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 		return err
 	}
 	j := s.joiner(f.t)
-	o := outlining{s: s, f: f, g: groundsOf(f.t.epochs(), f.t.due()), pages: map[int64]outlinePage{}}
+	o := outlining{s: s, f: f, g: groundsOf(f.t.epochs(), f.t.due()), pages: map[int64]dayPage{}}
+	sums := summing{s: s, f: f, made: map[int64][]byte{}}
 	for _, day := range slices.Sorted(maps.Keys(f.days)) {
 		old, err := s.readBlock(tx, f.id, day)
 		if err != nil {
@@ -216,7 +217,7 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 		if err := tx.put("put block", dayKey{f.id, day}, s.codec.encode(day, all)); err != nil {
 			return err
 		}
-		if err := s.summarise(tx, f, day, all); err != nil {
+		if err := sums.note(day, all); err != nil {
 			return err
 		}
 		if err := o.note(tx, day, all); err != nil {
@@ -228,6 +229,9 @@ func (s *Store) foldOne(tx *transaction, f *folding) error {
 		if err := s.recountFolded(tx, f, day, all); err != nil {
 			return err
 		}
+	}
+	if err := sums.put(tx); err != nil {
+		return err
 	}
 	return o.put(tx)
 }

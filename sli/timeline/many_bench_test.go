@@ -100,12 +100,12 @@ func putMonth(b *testing.B, s *Store, fs []folding) {
 
 func repeatDays(tx *transaction, s *Store, f *folding) error {
 	g := groundsOf(f.t.epochs(), f.t.due())
-	var tally []byte
-	if err := tx.QueryRowContext(tx.ctx, "SELECT data FROM summary WHERE series = $1 AND day = $2", f.id, day20000).Scan(&tally); err != nil {
+	first, err := s.readSummaries(tx, f.id, pageOf(day20000))
+	if err != nil {
 		return err
 	}
-	tally = tally[sealSize:]
-	pages := map[int64]outlinePage{}
+	tally := first[0].data[sealSize:]
+	pages, sums := map[int64]dayPage{}, map[int64]dayPage{pageOf(day20000): first}
 	for n := range int64(manyDays) {
 		day := day20000 + n
 		p, ok := pages[pageOf(day)]
@@ -117,11 +117,14 @@ func repeatDays(tx *transaction, s *Store, f *folding) error {
 		}
 		if n > 0 && n < manyDays-1 {
 			p = p.with(day, g.sealed(day, p[0].data[sealSize:]))
-			if err := tx.put("put summary", dayKey{f.id, day}, append(g.seal(day, tally), tally...)); err != nil {
-				return err
-			}
+			sums[pageOf(day)] = sums[pageOf(day)].with(day, append(g.seal(day, tally), tally...))
 		}
 		pages[pageOf(day)] = p
+	}
+	for number, p := range sums {
+		if err := tx.put("put summaries", dayKey{f.id, number}, p.encode()); err != nil {
+			return err
+		}
 	}
 	for number, p := range pages {
 		if err := tx.put("put outline", dayKey{f.id, number}, p.encode()); err != nil {

@@ -1,10 +1,12 @@
 package timeline
 
 import (
+	"bytes"
 	"database/sql"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -19,7 +21,7 @@ func TestMigrationFromEveryVersion(t *testing.T) {
 	source := t.TempDir()
 	s := openStore(t, source, &clock{noon})
 	fillAll(t, s)
-	want, schema := everythingSaid(t, s), schemaOf(t, s)
+	want, schema, summaries := everythingSaid(t, s), schemaOf(t, s), summarised(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -45,6 +47,9 @@ func TestMigrationFromEveryVersion(t *testing.T) {
 			}
 			if d := cmp.Diff(schema, schemaOf(t, s)); d != "" {
 				t.Errorf("schema (-made at once +migrated):\n%s", d)
+			}
+			if got := summarised(t, s); v > 1 && got != summaries {
+				t.Errorf("got %d summaries, want %d", got, summaries)
 			}
 			foldAll(t, s)
 			if d := cmp.Diff(want, everythingSaid(t, s)); d != "" {
@@ -155,7 +160,7 @@ func makeOld(t *testing.T, path string, version int64, source string) {
 		must(t, db, schema)
 	}
 	must(t, db, "ATTACH DATABASE $1 AS source", source)
-	rows, err := db.QueryContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name = 'summary'")
+	rows, err := db.QueryContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,15 +175,21 @@ func makeOld(t *testing.T, path string, version int64, source string) {
 	if err := rows.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for _, table := range tables { // summaries last: putting a block takes its own away
-		if table == "journal" && version < 5 {
+	for _, table := range tables {
+		switch {
+		case table == "journal" && version < 5:
 			unpackJournal(t, db)
+			continue
+		case table == "summary":
 			continue
 		}
 		must(t, db, "INSERT INTO "+table+" SELECT * FROM source."+table)
 	}
 	if version < 7 {
 		rewriteBlocks(t, db)
+	}
+	if slices.Contains(tables, "summary") { // last: putting a block takes its own away
+		unpackSummaries(t, db, "source.summaries")
 	}
 	must(t, db, "UPDATE meta SET value = $1 WHERE name = 'schema_version'", version)
 }
@@ -209,6 +220,32 @@ func rewriteBlocks(t *testing.T, db *sql.DB) {
 	}
 	for k, data := range blocks {
 		must(t, db, "UPDATE block SET data = $1 WHERE series = $2 AND day = $3", data, k.series, k.day)
+	}
+}
+
+// unpackSummaries puts summaries that are in pages into table summary, as they were before.
+func unpackSummaries(t *testing.T, db *sql.DB, from string) {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT series, page, void, data FROM "+from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	days := map[dayKey][]byte{}
+	for rows.Next() {
+		var series int64
+		var row pageRow
+		if err := rows.Scan(&series, &row.number, &row.void, &row.data); err != nil {
+			t.Fatal(err)
+		}
+		if err := row.each(func(d dayPart) { days[dayKey{series, d.day}] = d.data }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := rows.Close(); err != nil || len(days) == 0 {
+		t.Fatalf("got %d summaries, error %v", len(days), err)
+	}
+	for k, data := range days {
+		must(t, db, "INSERT INTO summary (series, day, data) VALUES ($1, $2, $3)", k.series, k.day, data)
 	}
 }
 
@@ -247,7 +284,8 @@ func TestMigrationOfPostgreSQL(t *testing.T) {
 	ingest(t, s, first)
 	must(t, s.db.write, "UPDATE journal SET payload = $1", first.Payload)
 	must(t, s.db.write, "ALTER TABLE journal DROP COLUMN packed")
-	must(t, s.db.write, "DROP TABLE correction, revocation, outline, counted, counted_day, counted_correction, counted_slo, recount")
+	must(t, s.db.write, "DROP TABLE correction, revocation, outline, counted, counted_day, counted_correction, counted_slo, recount, summaries")
+	must(t, s.db.write, "CREATE TABLE summary (series BIGINT, day BIGINT, data BYTEA)")
 	must(t, s.db.write, "UPDATE meta SET value = 1 WHERE name = 'schema_version'")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -259,4 +297,47 @@ func TestMigrationOfPostgreSQL(t *testing.T) {
 	wantText(t, "in memory", want, outcomes(t, s, at, at.Add(30*time.Second)))
 	foldAll(t, s)
 	wantText(t, "folded", want, outcomes(t, s, at, at.Add(30*time.Second)))
+}
+
+// Summaries of before version 10, a row each, are on pages afterwards, of days before 1970 too. One that is longer than any tally is
+// left out.
+func TestSummariesBecomePages(t *testing.T) { everywhere(t, testSummariesBecomePages) }
+
+func testSummariesBecomePages(t *testing.T, p place) {
+	s := p.open(t, &clock{noon})
+	version := s.db.newest() - 1
+	want := map[dayKey]string{}
+	must(t, s.db.write, "DROP TABLE summaries")
+	must(t, s.db.write, "DROP TABLE counted_slo")
+	must(t, s.db.write, "CREATE TABLE summary (series BIGINT, day BIGINT, data "+map[bool]string{true: "BYTEA", false: "BLOB"}[p.Database != ""]+")")
+	for i, size := range []int{8, 9, 127, 128, 300, 5000, 16383, 16384} {
+		for series := range int64(2) {
+			k := dayKey{series, 31*int64(i) - 60}
+			data := bytes.Repeat([]byte{byte(i), 0xff}, 8192)[:size]
+			must(t, s.db.write, "INSERT INTO summary VALUES ($1, $2, $3)", k.series, k.day, data)
+			if size < 16384 {
+				want[k] = string(data)
+			}
+		}
+	}
+	must(t, s.db.write, "UPDATE meta SET value = $1 WHERE name = 'schema_version'", version)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = p.open(t, &clock{noon})
+	defer s.Close()
+	got := map[dayKey]string{}
+	for series := range int64(2) {
+		v := view{id: series}
+		err := s.summaryRows(t.Context(), &v, -100, 300, func(d dayPart) { got[dayKey{series, d.day}] = string(d.data) })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("summaries (-rows +pages):\n%s", d)
+	}
+	if n := len(got); n != 14 {
+		t.Errorf("got %d summaries, want 14", n)
+	}
 }

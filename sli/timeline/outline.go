@@ -16,7 +16,7 @@ type outlining struct {
 	s     *Store
 	f     *folding
 	g     grounds
-	pages map[int64]outlinePage
+	pages map[int64]dayPage
 }
 
 // note takes down the outline of a day whose block is put. It says what is there so far also of a day that goes on.
@@ -54,7 +54,7 @@ func (o *outlining) put(tx *transaction) error {
 }
 
 // readOutlines returns what is stored of a page. One that cannot be read is made anew.
-func (s *Store) readOutlines(tx *transaction, series, number int64) (outlinePage, error) {
+func (s *Store) readOutlines(tx *transaction, series, number int64) (dayPage, error) {
 	var data []byte
 	err := tx.day("outline", dayKey{series, number}, &data)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -74,12 +74,6 @@ func (s *Store) readOutlines(tx *transaction, series, number int64) (outlinePage
 // between are the days of a window.
 func between(from, to int64) (first, last int64) { return dayOf(from), dayOf(to - 1) }
 
-// A pageRow is the row of a page with outlines.
-type pageRow struct {
-	number int64
-	data   []byte
-}
-
 // pages reads the pages with outlines of some series of the days from first to last, by series.
 func (s *Store) pages(ctx context.Context, series []int64, first, last int64) (map[int64][]pageRow, error) {
 	all := make(map[int64][]pageRow, len(series))
@@ -91,7 +85,7 @@ func (s *Store) pages(ctx context.Context, series []int64, first, last int64) (m
 			if err := scan(&id, &number, &data); err != nil {
 				return err
 			}
-			all[id] = append(all[id], pageRow{number, kept.keep(data)})
+			all[id] = append(all[id], pageRow{number: number, data: kept.keep(data)})
 			return nil
 		})
 		if err != nil {
@@ -127,7 +121,7 @@ func (v *view) outlines(bodies [][]byte, pages []pageRow, first, last int64) [][
 	}
 	g := groundsOf(v.epochs, v.due)
 	for _, p := range pages {
-		_ = eachOutline(p.number, p.data, func(o dayOutline) {
+		_ = p.each(func(o dayPart) {
 			if o.day < first || o.day > last {
 				return
 			}

@@ -127,10 +127,10 @@ func testOutlinesAreSealed(t *testing.T, p place) {
 	}{
 		{"nothing", []byte{}, 0},
 		{"another version", []byte{9}, 0},
-		{"cut", outlinePage{{day, g.sealed(day, []byte{12, byte(probe.Up)})}}.encode()[:6], 0},
-		{"another day's seal", outlinePage{{day, append(g.outlineSeal(day+1, []byte{12, 1}), 12, 1)}}.encode(), 0},
-		{"more slots than are due", outlinePage{{day, g.sealed(day, tooMany)}}.encode(), 1},
-		{"no run", outlinePage{{day, g.sealed(day, []byte{12})}}.encode(), 1},
+		{"cut", dayPage{{day, g.sealed(day, []byte{12, byte(probe.Up)})}}.encode()[:6], 0},
+		{"another day's seal", dayPage{{day, append(g.outlineSeal(day+1, []byte{12, 1}), 12, 1)}}.encode(), 0},
+		{"more slots than are due", dayPage{{day, g.sealed(day, tooMany)}}.encode(), 1},
+		{"no run", dayPage{{day, g.sealed(day, []byte{12})}}.encode(), 1},
 	} {
 		err := s.db.transact(t.Context(), func(tx *transaction) error { return tx.exec("put outline", tl.id, number, x.row) })
 		if err != nil {
@@ -141,7 +141,7 @@ func testOutlinesAreSealed(t *testing.T, p place) {
 		}
 	}
 	// One that fits is believed.
-	forged := outlinePage{{day, g.sealed(day, []byte{12, byte(probe.Missed)})}}.encode()
+	forged := dayPage{{day, g.sealed(day, []byte{12, byte(probe.Missed)})}}.encode()
 	if err := s.db.transact(t.Context(), func(tx *transaction) error { return tx.exec("put outline", tl.id, number, forged) }); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func testOutlinesAreSealed(t *testing.T, p place) {
 
 func FuzzReadPage(f *testing.F) {
 	f.Add([]byte{})
-	f.Add(outlinePage{{3, append(make([]byte, sealSize), 12, 1, 3, 0x1a, 7)}, {31, append(make([]byte, sealSize), 200, 1, 1)}}.encode())
+	f.Add(dayPage{{3, append(make([]byte, sealSize), 12, 1, 3, 0x1a, 7)}, {31, append(make([]byte, sealSize), 200, 1, 1)}}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := readPage(0, b)
 		if err != nil {

@@ -3,9 +3,7 @@ package timeline
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
-	"slices"
 
 	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/sli"
@@ -18,14 +16,8 @@ import (
 //	seal  CRC-32C and CRC-32 (IEEE), little-endian
 //	runs  of each: number of slots, one byte (outcome, and bits for unvouched and for a reason), the reason (a byte) if there is one
 //
-// Outlines of 32 days are in one row, a page: a version byte, then of each day that has one, in order of time, its number on
-// the page, the length of its outline, and that.
-const (
-	outlineVersion = 1
-	pageDays       = 32
-	// maxOutline bounds an outline. A day in which more happens is read from its block.
-	maxOutline = 2 << 10
-)
+// maxOutline bounds an outline. A day in which more happens is read from its block.
+const maxOutline = 2 << 10
 
 // The bits of a run beside its outcome.
 const (
@@ -34,15 +26,6 @@ const (
 	outlineReason    = 1 << 4
 	outlineKnown     = 1<<5 - 1
 )
-
-// pageOf returns the page that a day is on.
-func pageOf(day int64) int64 {
-	p := day / pageDays
-	if day%pageDays < 0 {
-		p--
-	}
-	return p
-}
 
 // A come is all of a record that an outline has.
 type come struct {
@@ -160,64 +143,6 @@ func (r *outlineReader) more() bool {
 	return r.n > 0 && r.err == nil
 }
 
-// An outlinePage is outlines by day, each with its seal.
-type outlinePage []dayOutline
-
-type dayOutline struct {
-	day  int64
-	data []byte
-}
-
-// readPage reads a row; b is kept.
-func readPage(number int64, b []byte) (outlinePage, error) {
-	var p outlinePage
-	if err := eachOutline(number, b, func(o dayOutline) { p = append(p, o) }); err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
-// eachOutline calls f for the outlines of a row, with parts of b, up to where it cannot be read.
-func eachOutline(number int64, b []byte, f func(dayOutline)) error {
-	if len(b) == 0 || b[0] != outlineVersion {
-		return fmt.Errorf("got % x…, want version %d", b[:min(len(b), 1)], outlineVersion)
-	}
-	next := uint64(0)
-	for b = b[1:]; len(b) > 0; {
-		day, k := binary.Uvarint(b)
-		if k <= 0 || day >= pageDays || day < next {
-			return errOutline
-		}
-		n, m := binary.Uvarint(b[k:])
-		if m <= 0 || n < sealSize || n > uint64(len(b)-k-m) {
-			return errOutline
-		}
-		f(dayOutline{number*pageDays + int64(day), b[k+m : k+m+int(n)]})
-		b, next = b[k+m+int(n):], day+1
-	}
-	return nil
-}
-
-// with returns a page with another outline of a day; without any if data is nil.
-func (p outlinePage) with(day int64, data []byte) outlinePage {
-	p = slices.DeleteFunc(p, func(o dayOutline) bool { return o.day == day })
-	if data == nil {
-		return p
-	}
-	i, _ := slices.BinarySearchFunc(p, day, func(o dayOutline, day int64) int { return int(o.day - day) })
-	return slices.Insert(p, i, dayOutline{day, data})
-}
-
-// encode makes a row of a page.
-func (p outlinePage) encode() []byte {
-	b := []byte{outlineVersion}
-	for _, o := range p {
-		b = binary.AppendUvarint(b, uint64(o.day-pageOf(o.day)*pageDays))
-		b = append(binary.AppendUvarint(b, uint64(len(o.data))), o.data...)
-	}
-	return b
-}
-
 // sealed returns an outline with its seal.
 func (g *grounds) sealed(day int64, body []byte) []byte {
 	return append(g.outlineSeal(day, body), body...)
@@ -236,7 +161,10 @@ func (g *grounds) sums(day int64, body []byte) (castagnoli, ieee uint32) {
 }
 
 // opened returns the runs of an outline; false if they are not about these grounds.
-func (g *grounds) opened(o dayOutline) ([]byte, bool) {
+func (g *grounds) opened(o dayPart) ([]byte, bool) {
+	if len(o.data) < sealSize {
+		return nil, false
+	}
 	body := o.data[sealSize:]
 	a, b := g.sums(o.day, body)
 	return body, binary.LittleEndian.Uint32(o.data) == a && binary.LittleEndian.Uint32(o.data[4:]) == b

@@ -21,6 +21,9 @@ import (
 //go:embed schema_pg.sql
 var schemaPGSQL string
 
+//go:embed schema7_pg.sql
+var schema7PGSQL string
+
 //go:embed queries_pg.sql
 var queriesPGSQL string
 
@@ -75,7 +78,7 @@ func openPostgres(ctx context.Context, address string) (_ *database, where strin
 		return nil, "", err
 	}
 	where = described(cfg)
-	db := newDatabase(queriesPGSQL, schemaPGSQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL)
+	db := newDatabase(queriesPGSQL, schemaPGSQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL+schema7PGSQL)
 	db.patience = patience
 	db.write = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(setUp(settings)))
 	db.write.SetMaxOpenConns(writers)

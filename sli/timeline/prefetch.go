@@ -10,9 +10,9 @@ import (
 
 // A prefetch is what was read of a series together with others, since a question each would cost more than what it brings.
 type prefetch struct {
-	first, end int64    // the days whose summaries are in it: from the first to before the end
-	summaries  []dayRow // by day
-	days       []int64  // whose blocks are in it, if there are any
+	first, end int64 // the days whose summaries are in it: from the first to before the end
+	summaries  []pageRow
+	days       []int64 // whose blocks are in it, if there are any
 	blocks     []dayRow
 	pages      []pageRow // with outlines
 }
@@ -84,23 +84,32 @@ func (s *Store) readTogether(ctx context.Context, ids []int64, of map[int64]*pre
 	want := of[ids[0]]
 	var kept arena
 	for _, r := range ranges(ids) {
-		read := func(name string, args []any, into func(a *prefetch, row dayRow)) error {
-			return s.db.each(ctx, s.db.read, name, append([]any{r[0], r[1]}, args...), func(scan func(...any) error) error {
-				var id, day int64
-				var data sql.RawBytes
-				err := scan(&id, &day, &data)
-				if a := of[id]; a != nil {
-					into(a, dayRow{day, kept.keep(data)})
-				}
-				return err
-			})
-		}
-		err := read("summaries of some", []any{want.first, want.end}, func(a *prefetch, row dayRow) { a.summaries = append(a.summaries, row) })
+		args := []any{r[0], r[1], pageOf(want.first), pageOf(want.end - 1)}
+		err := s.db.each(ctx, s.db.read, "summaries of some", args, func(scan func(...any) error) error {
+			var id int64
+			var row pageRow
+			var data sql.RawBytes
+			err := scan(&id, &row.number, &row.void, &data)
+			if a := of[id]; a != nil {
+				row.data = kept.keep(data)
+				a.summaries = append(a.summaries, row)
+			}
+			return err
+		})
 		if err != nil {
 			return err
 		}
 		for _, day := range want.days {
-			if err := read("blocks of some", []any{day}, func(a *prefetch, row dayRow) { a.blocks = append(a.blocks, row) }); err != nil {
+			err := s.db.each(ctx, s.db.read, "blocks of some", []any{r[0], r[1], day}, func(scan func(...any) error) error {
+				var id, day int64
+				var data sql.RawBytes
+				err := scan(&id, &day, &data)
+				if a := of[id]; a != nil {
+					a.blocks = append(a.blocks, dayRow{day, kept.keep(data)})
+				}
+				return err
+			})
+			if err != nil {
 				return err
 			}
 		}
@@ -108,17 +117,29 @@ func (s *Store) readTogether(ctx context.Context, ids []int64, of map[int64]*pre
 	return nil
 }
 
-// summaryRows calls f with the summaries of the days from first to before the end.
-func (s *Store) summaryRows(ctx context.Context, v *view, first, end int64, f func(day int64, data []byte)) error {
-	if a := v.ahead; a != nil && a.first <= first && end <= a.end {
-		for _, row := range a.summaries {
-			if first <= row.day && row.day < end {
-				f(row.day, row.data)
+// summaryRows calls f with the summaries of the days from first to before the end. Those that cannot be read are left out.
+func (s *Store) summaryRows(ctx context.Context, v *view, first, end int64, f func(dayPart)) error {
+	give := func(row *pageRow) {
+		_ = row.each(func(d dayPart) {
+			if first <= d.day && d.day < end {
+				f(d)
 			}
+		})
+	}
+	if a := v.ahead; a != nil && a.first <= first && end <= a.end {
+		for i := range a.summaries {
+			give(&a.summaries[i])
 		}
 		return nil
 	}
-	return s.dayRows(ctx, s.db.read, "summaries", []any{v.id, first, end}, func(day int64, data []byte) error { f(day, data); return nil })
+	return s.db.each(ctx, s.db.read, "summaries", []any{v.id, pageOf(first), pageOf(end - 1)}, func(scan func(...any) error) error {
+		var row pageRow
+		var data sql.RawBytes
+		err := scan(&row.number, &row.void, &data)
+		row.data = data
+		give(&row)
+		return err
+	})
 }
 
 // blockRows calls f with the blocks of days, from one to another.

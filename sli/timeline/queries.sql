@@ -36,16 +36,19 @@ INSERT INTO block (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, d
 DELETE FROM block WHERE day < $1;
 
 -- name: summaries
-SELECT day, data FROM summary WHERE series = $1 AND day >= $2 AND day < $3 ORDER BY day;
+SELECT page, void, data FROM summaries WHERE series = $1 AND page >= $2 AND page <= $3 ORDER BY page;
+
+-- name: summaries of a page
+SELECT void, data FROM summaries WHERE series = $1 AND page = $2;
 
 -- name: summaries of some
-SELECT series, day, data FROM summary WHERE series >= $1 AND series <= $2 AND day >= $3 AND day < $4 ORDER BY series, day;
+SELECT series, page, void, data FROM summaries WHERE series >= $1 AND series <= $2 AND page >= $3 AND page <= $4 ORDER BY series, page;
 
 -- name: blocks of some
 SELECT series, day, data FROM block WHERE series >= $1 AND series <= $2 AND day = $3;
 
--- name: put summary
-INSERT INTO summary (series, day, data) VALUES ($1, $2, $3) ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
+-- name: put summaries
+INSERT INTO summaries (series, page, void, data) VALUES ($1, $2, 0, $3) ON CONFLICT (series, page) DO UPDATE SET void = 0, data = excluded.data;
 
 -- name: outline
 SELECT data FROM outline WHERE series = $1 AND page = $2;
@@ -58,6 +61,12 @@ INSERT INTO outline (series, page, data) VALUES ($1, $2, $3) ON CONFLICT (series
 
 -- name: forget outlines
 DELETE FROM outline WHERE page < $1;
+
+-- name: forget summaries
+DELETE FROM summaries WHERE page < $1;
+
+-- name: forget strange summaries
+DELETE FROM summaries WHERE NOT EXISTS (SELECT 1 FROM series WHERE series.id = summaries.series);
 
 -- name: forget strange outlines
 DELETE FROM outline WHERE NOT EXISTS (SELECT 1 FROM series WHERE series.id = outline.series);

@@ -60,8 +60,8 @@ INSERT INTO block (series, day, data) SELECT * FROM unnest($1::bigint[], $2::big
 ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
 
 -- name: put many summaries
-INSERT INTO summary (series, day, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
-ON CONFLICT (series, day) DO UPDATE SET data = excluded.data;
+INSERT INTO summaries (series, page, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])
+ON CONFLICT (series, page) DO UPDATE SET void = 0, data = excluded.data;
 
 -- name: put many phases
 INSERT INTO phases (series, day, data) SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bytea[])

@@ -123,6 +123,9 @@ func (s *Store) cutoff() int64 {
 }
 
 func deleteBefore(tx *transaction, cutoff, evidence int64) error {
+	if err := tx.exec("forget summaries", pageOf(dayOf(cutoff))); err != nil { // before blocks, which would make them void first
+		return err
+	}
 	if err := tx.exec("forget blocks", dayOf(cutoff)); err != nil {
 		return err
 	}
@@ -162,7 +165,11 @@ func forgetSeries(ctx context.Context, db *database, tx *transaction) ([]sli.Ser
 	if err != nil || len(gone) == 0 {
 		return gone, err
 	}
-	return gone, tx.exec("forget strange outlines") // before their numbers are given to others
+	// Before their numbers are given to others.
+	if err := tx.exec("forget strange summaries"); err != nil {
+		return gone, err
+	}
+	return gone, tx.exec("forget strange outlines")
 }
 
 // drop forgets a series that has lost its row; what may still wait in its tail gets a new one. Under mu.

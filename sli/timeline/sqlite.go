@@ -41,6 +41,9 @@ var schema9SQL string
 //go:embed schema10.sql
 var schema10SQL string
 
+//go:embed schema10_sqlite.sql
+var schema10SQLiteSQL string
+
 //go:embed queries_sqlite.sql
 var queriesSQLiteSQL string
 
@@ -48,7 +51,7 @@ var queriesSQLiteSQL string
 const databaseName = "gaikei.db"
 
 func newSQLite() *database {
-	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL)
+	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL+schema10SQLiteSQL)
 	db.prepares = true
 	return db
 }

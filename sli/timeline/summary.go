@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/binary"
+	"errors"
 	"maps"
 	"slices"
 
@@ -14,7 +16,7 @@ import (
 // A summary is the tally of a day's due slots without any maintenance. It spares reports the slots of whole days
 // and never changes what they say: it is taken only if its seal fits, which is the first bytes of SHA-256 over the
 // tally and its grounds, all that it follows from but the block. That the block is still the same is the
-// database's word: changing one takes its summary away.
+// database's word: changing one makes its summary void, by a bit of the row of table summaries that it is in.
 //
 //	seal   8 bytes
 //	tally  see (*sli.Tally).AppendBinary
@@ -97,9 +99,17 @@ func (g *grounds) open(day int64, data []byte, t *sli.Tally) bool {
 	return t.UnmarshalBinary(data[sealSize:]) == nil
 }
 
-// summarise stores the summary of a day whose block was just put, unless it would be for nothing:
-// the block of a day that goes on is put a hundred times, and no report is about the whole day yet.
-func (s *Store) summarise(tx *transaction, f *folding, day int64, block slots) error {
+// A summing keeps the summaries that a fold of one series makes.
+type summing struct {
+	s    *Store
+	f    *folding
+	made map[int64][]byte // by day
+}
+
+// note makes the summary of a day whose block is put, unless it would be for nothing: the block of a day that goes on is put a
+// hundred times, and no report is about the whole day yet.
+func (x *summing) note(day int64, block slots) error {
+	s, f := x.s, x.f
 	if !s.complete(f.t, day, block) {
 		return nil
 	}
@@ -115,7 +125,50 @@ func (s *Store) summarise(tx *transaction, f *folding, day int64, block slots) e
 		return err
 	}
 	g := groundsOf(f.t.epochs(), f.t.due())
-	return tx.put("put summary", dayKey{f.id, day}, append(g.seal(day, tally), tally...))
+	x.made[day] = append(g.seal(day, tally), tally...)
+	return nil
+}
+
+// put writes what was made to the pages it is on, which lose what is void and what is of other days whose blocks are put.
+func (x *summing) put(tx *transaction) error {
+	done := map[int64]bool{}
+	for day := range x.made {
+		number := pageOf(day)
+		if done[number] {
+			continue
+		}
+		done[number] = true
+		p, err := x.s.readSummaries(tx, x.f.id, number)
+		if err != nil {
+			return err
+		}
+		for other := range x.f.days {
+			if pageOf(other) == number {
+				p = p.with(other, x.made[other])
+			}
+		}
+		if err := tx.put("put summaries", dayKey{x.f.id, number}, p.encode()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readSummaries returns what is stored of a page and not void. One that cannot be read is made anew, day by day as blocks are put.
+func (s *Store) readSummaries(tx *transaction, series, number int64) (dayPage, error) {
+	row := pageRow{number: number}
+	err := tx.one("summaries of a page", []any{series, number}, &row.void, &row.data)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var p dayPage
+	if err := row.each(func(d dayPart) { p = append(p, d) }); err != nil {
+		s.o.Logger.Warn("summaries are damaged and left out, their days are read from blocks", "series", series, "page", number, "error", err)
+	}
+	return p, nil
 }
 
 // complete reports whether little is to be expected of a day: it is over, or its last due slot is there.
@@ -144,10 +197,10 @@ func (s *Store) summaries(ctx context.Context, v view, w sli.Window, into func(d
 	g := groundsOf(v.epochs, v.due)
 	var days []int64
 	var one sli.Tally
-	err := s.summaryRows(ctx, &v, first, end, func(day int64, data []byte) {
-		if t := into(day); t != nil && g.open(day, data, &one) {
+	err := s.summaryRows(ctx, &v, first, end, func(d dayPart) {
+		if t := into(d.day); t != nil && g.open(d.day, d.data, &one) {
 			t.Merge(&one)
-			days = append(days, day)
+			days = append(days, d.day)
 		}
 	})
 	return days, err

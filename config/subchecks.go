@@ -99,7 +99,7 @@ func partsOf(checks []*probe.Check) map[string][]string {
 		if c == nil {
 			continue
 		}
-		if whole := c.Labels[probe.PartOf]; whole != "" {
+		if whole := c.Labels[probe.PartOf]; validName(whole) && !slices.Contains(reserved(), whole) {
 			parts[whole] = append(parts[whole], c.ID)
 		}
 	}

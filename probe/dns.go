@@ -77,7 +77,7 @@ func (d *DNS) Validate() []Problem {
 
 func (d *DNS) prepare(r *dnsReady) {
 	r.query.SetQuestion(dns.Fqdn(d.Name), uint16(d.rrType()))
-	r.query.Question[0].Qclass = d.Class.number()
+	r.query.Id, r.query.Question[0].Qclass = 0, d.Class.number()
 	r.query.RecursionDesired = d.RecursionDesired == nil || *d.RecursionDesired
 	// The bit in the query asks for the bit in the reply (RFC 6840, section 5.7).
 	r.query.AuthenticatedData = slices.Contains(d.Flags, FlagAuthenticData) || slices.Contains(d.NotFlags, FlagAuthenticData)

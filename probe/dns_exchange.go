@@ -35,7 +35,14 @@ type question struct {
 }
 
 // note keeps a line for people.
-func (q *question) note(line string) { q.notes = append(q.notes, line) }
+func (q *question) note(line string) {
+	if len(q.notes) < maxNotes {
+		q.notes = append(q.notes, line)
+	}
+}
+
+// maxNotes bounds what a server can make us say.
+const maxNotes = 16
 
 // run asks over the configured transport, and again where the reply asks for that. It notes failures.
 func (q *question) run() {
@@ -118,11 +125,12 @@ func (q *question) ask(conn net.Conn) {
 func (q *question) silent(err error) {
 	t := q.t
 	r := silenceReason(q.ctx, err)
+	what := "no reply"
 	if cut, ok := errors.AsType[*cutReplyError](err); ok {
 		t.a.Answered = true
 		r = midAnswerReason(q.ctx, err)
 		if cut.reason != ReasonNone && !stopped(q.ctx) {
-			r = cut.reason
+			r, what = cut.reason, "no DNS reply"
 		}
 	} else if r == ReasonNone {
 		r = q.brokenReason(err)
@@ -131,7 +139,7 @@ func (q *question) silent(err error) {
 	if q.ignored > 0 {
 		also = fmt.Sprintf(" (ignored %d datagrams that were no reply to the query)", q.ignored)
 	}
-	t.fail(r, fmt.Errorf("no reply from %s%s: %w", t.a.Addr, also, err))
+	t.fail(r, fmt.Errorf("%s from %s%s: %w", what, t.a.Addr, also, err))
 }
 
 // brokenReason classifies an error that is not about silence.

@@ -63,9 +63,25 @@ func (q *question) describe(obs []Observation) {
 		b.WriteString(";; " + clip(n, maxLine) + "\n")
 	}
 	if q.reply != nil {
-		b.WriteString(strings.ReplaceAll(q.reply.String(), "\t", " "))
+		b.WriteString(messageText(q.reply))
 	}
 	d.Message = clip(b.String(), maxMessage)
+}
+
+// messageText is a message for people, with its first records: the time that the whole of a long one takes grows with the
+// square of its length.
+func messageText(m *dns.Msg) string {
+	short, left, all := *m, maxShown, 0
+	for _, section := range []*[]dns.RR{&short.Answer, &short.Ns, &short.Extra} {
+		n := min(len(*section), left)
+		all, left = all+len(*section), left-n
+		*section = (*section)[:n]
+	}
+	text := strings.ReplaceAll(short.String(), "\t", " ")
+	if all > maxShown {
+		text = fmt.Sprintf(";; the first %d of %d records\n", maxShown, all) + text
+	}
+	return text
 }
 
 // observe compares the reply with what is wanted, the code first: with another code nothing else counts.

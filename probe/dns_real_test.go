@@ -83,9 +83,40 @@ zone example { type primary; file %q; dnssec-policy default; inline-signing yes;
 	return b
 }
 
+// validatingBind starts one that asks the server of the zone and validates what it says, by the zone's own keys.
+func validatingBind(t *testing.T, authority string) string {
+	t.Helper()
+	q := new(dns.Msg).SetQuestion("example.", dns.TypeDNSKEY)
+	m, _, err := (&dns.Client{Net: "tcp"}).Exchange(q, authority)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anchors := ""
+	for _, rr := range m.Answer {
+		if k, ok := rr.(*dns.DNSKEY); ok && k.Flags == 257 {
+			anchors += fmt.Sprintf("example. static-key %d %d %d %q; ", k.Flags, k.Protocol, k.Algorithm, k.PublicKey)
+		}
+	}
+	path, dir, address := program(t, "named", "bind9"), t.TempDir(), freePort(t)
+	_, port, _ := net.SplitHostPort(address)
+	_, other, _ := net.SplitHostPort(authority)
+	conf := fmt.Sprintf(`
+options {
+	directory %q; pid-file none; session-keyfile none; recursion yes; dnssec-validation yes; listen-on-v6 { none; };
+	listen-on port %s { 127.0.0.1; };
+	forward only; forwarders { 127.0.0.1 port %s; };
+};
+controls {};
+trust-anchors { %s };
+`, dir, port, other, anchors)
+	daemon(t, signed(address), path, "-g", "-n", "1", "-c", write(t, dir, "named.conf", conf))
+	return address
+}
+
 func TestSigningServers(t *testing.T) {
 	t.Parallel()
 	knot, named := signingKnot(t), signingBind(t)
+	validating := validatingBind(t, knot)
 	trusted := &TLS{ServerName: "dns.example", CA: named.ca}
 	all := &EDNS{DO: true, NSID: true, Cookie: true}
 	tests := []struct {
@@ -108,6 +139,8 @@ func TestSigningServers(t *testing.T) {
 		{"bind over HTTPS", DNS{Server: named.https, Name: "www.example", Transport: DNSOverHTTPS, TLS: trusted, Answer: AnswerMatch{Exact: Data("192.0.2.10", "192.0.2.11")}}, ReasonNone, ""},
 		{"bind over HTTPS by GET", DNS{Server: named.https, Name: "www.example", Transport: DNSOverHTTPS, HTTPS: &DoH{Method: DoHGet}, TLS: trusted, EDNS: all, RRSIG: &Signatures{}}, ReasonNone, `server id: "bind-1"`},
 		{"bind over HTTPS elsewhere", DNS{Server: named.https, Name: "www.example", Transport: DNSOverHTTPS, HTTPS: &DoH{Path: "/q"}, TLS: trusted}, Status, ""},
+		{"validated", DNS{Server: validating, Name: "www.example", EDNS: all, Flags: []DNSFlag{FlagAuthenticData, FlagRecursionAvailable}, NotFlags: []DNSFlag{FlagAuthoritative}, RRSIG: &Signatures{}}, ReasonNone, ""},
+		{"not validated", DNS{Server: knot, Name: "www.example", EDNS: all, Flags: []DNSFlag{FlagAuthenticData}}, Flags, ""},
 		{"equal serials", DNS{Server: named.plain, Name: "example", Type: RRType(dns.TypeSOA), Serial: &SOASerial{AtLeast: 7, EqualTo: []string{named.plain, strings.Replace(named.plain, "127.0.0.1", "localhost", 1)}}}, ReasonNone, ""},
 	}
 	for _, tt := range tests {

@@ -152,18 +152,16 @@ func (d *DNS) Attempt(ctx context.Context, w *World) Attempt {
 	if d.ready == nil {
 		return unready(w, "dns")
 	}
-	q := d.look(ctx, w)
+	q := d.question(ctx, w)
+	q.run()
 	q.judge()
 	q.t.explain(&redactor{})
 	return q.t.finish()
 }
 
-// look asks. What came of it is in the question, whose trail is still to be finished.
-func (d *DNS) look(ctx context.Context, w *World) *question {
+// question begins an attempt.
+func (d *DNS) question(ctx context.Context, w *World) question {
 	t := begin(w, d.ready.to.host, d.IP)
 	t.a.Datagram = d.Transport == DNSOverUDP
-	q := &question{d: d, t: t, ctx: ctx, via: d.Transport, query: d.ready.query}
-	q.run()
-	t.leave()
-	return q
+	return question{d: d, t: t, ctx: ctx, via: d.Transport, query: d.ready.query}
 }

@@ -44,8 +44,10 @@ func (q *question) note(line string) {
 // maxNotes bounds what a server can make us say.
 const maxNotes = 16
 
-// run asks over the configured transport, and again where the reply asks for that. It notes failures.
+// run asks over the configured transport, and again where the reply asks for that. It notes failures. The trail is still to be
+// finished.
 func (q *question) run() {
+	defer q.t.leave()
 	to, ok := q.server()
 	if !ok {
 		return

@@ -111,14 +111,20 @@ func (q *question) observe() []Observation {
 }
 
 func (q *question) observeFlags(obs []Observation) []Observation {
-	is := map[bool]string{true: "set", false: "not set"}
 	for _, f := range q.d.Flags {
 		set := f.in(q.reply)
-		obs = append(obs, Observation{What: "flags", Want: f.String(), Got: is[set], Held: set, Reason: Flags})
+		obs = append(obs, Observation{What: "flags", Want: f.String(), Got: setText(set), Held: set, Reason: Flags})
 	}
 	for _, f := range q.d.NotFlags {
 		set := f.in(q.reply)
-		obs = append(obs, Observation{What: "not_flags", Want: "not " + f.String(), Got: is[set], Held: !set, Reason: Flags})
+		obs = append(obs, Observation{What: "not_flags", Want: "not " + f.String(), Got: setText(set), Held: !set, Reason: Flags})
 	}
 	return obs
+}
+
+func setText(set bool) string {
+	if set {
+		return "set"
+	}
+	return "not set"
 }

@@ -112,7 +112,7 @@ func (q *question) compareSerials() (Observation, bool) {
 	if len(q.d.ready.others) == 0 || !ok || q.t.a.Reason != ReasonNone {
 		return Observation{}, false
 	}
-	seen := q.askSerials(q.d.ready.others)
+	seen := askSerials(q.ctx, q.t.w, q.d.ready.others)
 	var again []*DNS
 	for i, p := range seen {
 		if p.err == "" && p.serial != own {
@@ -121,7 +121,7 @@ func (q *question) compareSerials() (Observation, bool) {
 	}
 	o := Observation{What: "serial.equal_to", Want: fmt.Sprint(own), Held: true, Reason: Answer}
 	if len(again) > 0 {
-		second := q.askSerials(append(again, q.d))
+		second := askSerials(q.ctx, q.t.w, append(again, q.d))
 		me := second[len(second)-1]
 		o.Held = !slices.ContainsFunc(second, func(p peerSerial) bool { return me.err == "" && p.err == "" && p.serial != me.serial })
 		seen = second
@@ -141,13 +141,13 @@ func (q *question) compareSerials() (Observation, bool) {
 }
 
 // askSerials asks servers at once. All have ended when it returns, within peerWait.
-func (q *question) askSerials(servers []*DNS) []peerSerial {
-	ctx, cancel := context.WithTimeout(q.ctx, peerWait)
+func askSerials(ctx context.Context, w *World, servers []*DNS) []peerSerial {
+	ctx, cancel := context.WithTimeout(ctx, peerWait)
 	defer cancel()
 	seen := make([]peerSerial, len(servers))
 	var wg sync.WaitGroup
 	for i, d := range servers {
-		wg.Go(func() { seen[i] = d.serial(ctx, q.t.w) })
+		wg.Go(func() { seen[i] = d.serial(ctx, w) })
 	}
 	wg.Wait()
 	return seen
@@ -157,7 +157,8 @@ func (q *question) askSerials(servers []*DNS) []peerSerial {
 func (d *DNS) serial(ctx context.Context, w *World) (s peerSerial) {
 	s = peerSerial{server: d.Server, err: "internal error"}
 	defer func() { _ = recover() }() // what one server says must not end the probe of another
-	q := d.look(ctx, w)
+	q := d.question(ctx, w)
+	q.run()
 	a := q.t.finish()
 	serial, ok := serialOf(q.reply)
 	switch {

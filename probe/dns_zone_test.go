@@ -99,7 +99,7 @@ func TestSerialsWithinTheDeadline(t *testing.T) {
 		Server: soaServer(t, func(int32) uint32 { return 7 }), Name: "example", Type: RRType(dns.TypeSOA),
 		Serial: &SOASerial{EqualTo: []string{mute.LocalAddr().String()}},
 	}
-	a := attempt(t, d, &World{}, 300*time.Millisecond)
+	a := attempt(t, d, &World{}, 800*time.Millisecond)
 	wantReason(t, &a, ReasonNone)
 }
 

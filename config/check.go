@@ -14,9 +14,10 @@ const minInterval = 100 * time.Millisecond
 // maxRetries bounds how long the verdict of a slot can take.
 const maxRetries = 10
 
-// checks validates every check by itself and among the others.
+// checks validates every check by itself and among the others, and puts sub-checks in place of those that stand for several.
 func (d *decoder) checks(f *File) {
-	ids, names := map[string]spot{}, map[string]spot{}
+	n := checkNames{ids: map[string]spot{}, names: map[string]spot{}, whole: map[string]string{}}
+	var all []*probe.Check
 	for i, c := range f.Checks {
 		if c == nil {
 			continue
@@ -24,14 +25,27 @@ func (d *decoder) checks(f *File) {
 		path := fmt.Sprintf("checks[%d]", i)
 		d.check(c, path)
 		d.problems(join(path, "expect"), c.Expect.Validate(f.RegionNames()))
-		d.unique(names, c.Name, join(path, "name"))
+		d.unique(n.names, c.Name, join(path, "name"))
 		if d.has(join(path, "id")) {
-			d.unique(ids, c.ID, join(path, "id"))
+			d.unique(n.ids, c.ID, join(path, "id"))
 		} else {
-			d.unique(ids, c.ID, join(path, "name"))
+			d.unique(n.ids, c.ID, join(path, "name"))
+		}
+		subs := d.subChecks(c, path)
+		if len(subs) == 0 {
+			subs = []*probe.Check{c}
+		} else {
+			n.subs(d, c, subs, path)
+		}
+		for _, sub := range subs {
+			all, d.paths = append(all, sub), append(d.paths, path)
 		}
 	}
+	f.Checks, d.whole = all, n.whole
 }
+
+// pathOf returns where a check is in the file; sub-checks are where the check is that they are part of.
+func (d *decoder) pathOf(i int) string { return d.paths[i] }
 
 // check validates one check by itself, and gives it its id.
 func (d *decoder) check(c *probe.Check, path string) {

@@ -124,6 +124,7 @@ func ParseCheck(name string, block []byte) (*probe.Check, error) {
 	d.value(root, reflect.ValueOf(c).Elem(), "")
 	if !d.bad[""] {
 		d.check(c, "")
+		d.oneOnly(c.Kind, kindOf(c.Kind))
 		d.problems("expect", c.Expect.Validate(c.Expect.Unreachable))
 	}
 	if err := d.err(); err != nil {

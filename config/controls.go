@@ -72,7 +72,9 @@ func (d *decoder) controls(f *File) {
 func (d *decoder) controlKinds(c *Controls) {
 	for i, k := range c.Targets {
 		if k != nil {
-			d.problems(fmt.Sprintf("controls.targets[%d].%s", i, kindOf(k)), k.Validate())
+			path := fmt.Sprintf("controls.targets[%d].%s", i, kindOf(k))
+			d.problems(path, k.Validate())
+			d.oneOnly(k, path)
 		}
 	}
 }
@@ -81,7 +83,7 @@ func (d *decoder) controlKinds(c *Controls) {
 func (d *decoder) soundChecks(f *File) []*probe.Check {
 	var cs []*probe.Check
 	for i, c := range f.Checks {
-		if c != nil && c.Kind != nil && d.sound(fmt.Sprintf("checks[%d]", i)) {
+		if c != nil && c.Kind != nil && d.sound(d.pathOf(i)) {
 			cs = append(cs, c)
 		}
 	}

@@ -22,7 +22,9 @@ type decoder struct {
 	within   map[string]bool       // paths around one with a fault
 	parsed   map[string]*yaml.Node // default tags
 	types    typeTable
-	quiet    *decoder // for the defaults of checks; nil until it is needed
+	quiet    *decoder          // for the defaults of checks; nil until it is needed
+	paths    []string          // of the checks, in their order, once they are validated
+	whole    map[string]string // the ids of checks that stand for several, by name
 }
 
 func newDecoder(file string, read func(path string) (string, error)) *decoder {

@@ -77,10 +77,19 @@ func walkKeys(t reflect.Type, prefix string, f func(row)) {
 		}
 		f(row{key, text, fallback})
 		below, more := element(typ)
-		if isMapping(below) {
+		if isMapping(below) && !documentedElsewhere(key) {
 			walkKeys(below, key+more+".", f)
 		}
 	}
+}
+
+// documentedElsewhere reports whether a key has the keys of another, whose meaning says so.
+func documentedElsewhere(key string) bool {
+	switch key {
+	case "dns.tls", "dns.authority", "dns.additional", "dns.answer.all", "dns.answer.none", "dns.answer.exact":
+		return true
+	}
+	return false
 }
 
 // element returns the type of the structs in a type, and how they are told from it in a path.
@@ -100,9 +109,10 @@ func element(t reflect.Type) (reflect.Type, string) {
 // typeText names a type as the documentation does.
 func typeText(t reflect.Type) string {
 	special := map[string]string{
-		"Template": "text with references", "CodeRange": "status or range", "Size": "size", "IPChoice": "`4`, `6`, `prefer4` or `prefer6`",
+		"Template": "text with references", "CodeRange": "status or range", "Size": "size", "IPChoice": "`4`, `6`, `prefer4`, `prefer6` or `both`",
 		"Regexp": "regular expression (RE2)", "Ratio": "percentage", "Reason": "reason", "Population": "`valid` or `up`",
-		"RRType": "record type", "DNSTransport": "`udp` or `tcp`", "ResponseCode": "response code", "DNSFlag": "flag",
+		"RRType": "record type", "DNSTransport": "`udp`, `tcp`, `tls` or `https`", "ResponseCode": "response code", "DNSFlag": "flag",
+		"DNSClass": "`IN`, `CH`, `HS` or `ANY`", "DoHMethod": "`POST` or `GET`", "ClientSubnet": "network", "TTLRange": "range of durations", "RecordMatch": "record",
 		"Quorum": "number, percentage, `all` or `any`", "Expect": "`reachable`, `unreachable` or mapping", "TLS": "`true` or mapping",
 		"Combine": "`pooled`, `worst` or mapping", "Controls": "mapping or `none`",
 		"ClientAuth": "client authentication", "TLSVersion": "`TLS10` to `TLS13`", "TLSCipher": "cipher suite", "TLSCurve": "curve",

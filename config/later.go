@@ -29,8 +29,7 @@ func laterKeys() []laterSet {
 		}, noOption},
 		{typeOf[probe.TCP], []string{"dialogue", "steps", "send", "expect", "starttls", "banner", "alert", "source", "interface", "max"}, noOption},
 		{typeOf[probe.DNS], []string{
-			"servers", "class", "edns", "nsid", "client_subnet", "cookies", "dnssec", "authority", "additional", "count", "serial",
-			"rrsig", "tls", "https", "source", "interface", "max",
+			"source", "interface", "max",
 		}, noOption},
 	}
 }
@@ -41,7 +40,7 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 func laterNested() []string {
 	return []string{
 		"certificate", "client_certificate", "cert", "key", "min_version", "max_version", "pin", "pins", "warn_days_left",
-		"alpn", "not_regex", "min_size", "json", "ttl", "exact", "within_host",
+		"alpn", "not_regex", "min_size", "json", "within_host",
 	}
 }
 

@@ -35,7 +35,9 @@ func (d *decoder) lint(f *File) []Warning {
 	l := &linter{d: d, f: f, encoder: newEncoder()}
 	l.places()
 	for i, c := range f.Checks {
-		l.check(c, fmt.Sprintf("checks[%d]", i))
+		if i == 0 || d.pathOf(i) != d.pathOf(i-1) { // what is to be said of sub-checks is the same
+			l.check(c, d.pathOf(i))
+		}
 	}
 	for i := range f.SLOs {
 		l.objective(&f.SLOs[i], fmt.Sprintf("slos[%d]", i))

@@ -88,8 +88,9 @@ type catalogue struct {
 	what  string   // "check", "region"
 	names []string // in the order of the file
 	known map[string]bool
-	ids   map[string]string // by name, of what goes by an id
-	all   bool              // whether "all" stands for every one
+	ids   map[string]string   // by name, of what goes by an id
+	all   bool                // whether "all" stands for every one
+	parts map[string][]string // of those names that stand for several
 }
 
 func catalogueOf(what string, names []string) catalogue {
@@ -107,6 +108,8 @@ func (d *decoder) references(list []string, c catalogue, path string) {
 		p := fmt.Sprintf("%s[%d]", path, i)
 		d.unique(seen, s, p)
 		switch {
+		case c.parts[s] != nil && d.sound(p):
+			d.apart(list, c.parts[s], s, path)
 		case !d.sound(p) || c.known[s]:
 		case s == "all" && c.all:
 			if len(list) > 1 {
@@ -120,6 +123,15 @@ func (d *decoder) references(list []string, c catalogue, path string) {
 				hint = "there are " + strings.Join(c.names, ", ")
 			}
 			d.tell(d.where(p), "no "+c.what+" is called "+found(s), hint)
+		}
+	}
+}
+
+// apart tells parts of a check that are named beside it.
+func (d *decoder) apart(list, parts []string, whole, path string) {
+	for i, s := range list {
+		if slices.Contains(parts, s) {
+			d.tell(d.where(fmt.Sprintf("%s[%d]", path, i)), fmt.Sprintf("found %s beside %s, which it is part of", found(s), found(whole)), "leave one of them out")
 		}
 	}
 }

@@ -68,7 +68,7 @@ func (d *decoder) ordinal(n int, path string, seen map[int]spot) {
 // checkNames returns what lists of checks may hold.
 func (d *decoder) checkNames(f *File) catalogue {
 	var names []string
-	ids := map[string]string{}
+	ids := maps.Clone(d.whole)
 	for _, check := range f.Checks {
 		if check == nil {
 			continue
@@ -79,7 +79,7 @@ func (d *decoder) checkNames(f *File) catalogue {
 		}
 	}
 	c := catalogueOf("check", names)
-	c.ids, c.all = ids, true
+	c.ids, c.all, c.parts = ids, true, partsOf(f.Checks)
 	return c
 }
 
@@ -90,6 +90,7 @@ func (d *decoder) maintenances(f *File, now time.Time) {
 		d.nameOf(m.Name, path)
 		d.unique(names, m.Name, path+".name")
 		d.named(m.Checks, known, path)
+		m.Checks = known.resolved(m.Checks)
 		if err := m.Validate(now); err != nil {
 			d.maintenance(err, path)
 		}
@@ -132,6 +133,7 @@ func (d *decoder) objectives(f *File) {
 		d.nameOf(s.Name, path)
 		d.unique(names, s.Name, path+".name")
 		d.named(s.Checks, known, path)
+		s.Checks, s.CheckWeights = known.resolved(s.Checks), known.resolvedWeights(s.CheckWeights)
 		d.references(s.Regions, catalogueOf("region", f.RegionNames()), path+".regions")
 		d.weights(s, f, path)
 		var ps []probe.Problem
@@ -210,7 +212,7 @@ func (d *decoder) threshold(s *sli.SLO, f *File, path string) {
 	var without []string
 	for i, c := range f.Checks {
 		about := c != nil && (slices.Contains(s.Checks, c.ID) || slices.Contains(s.Checks, "all"))
-		if about && c.Latency.Under == 0 && d.sound(fmt.Sprintf("checks[%d].latency", i)) {
+		if about && c.Latency.Under == 0 && d.sound(d.pathOf(i)+".latency") {
 			without = append(without, c.Name)
 		}
 	}

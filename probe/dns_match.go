@@ -9,28 +9,81 @@ import (
 	"github.com/miekg/dns"
 )
 
-func (m *AnswerMatch) wantsData() bool { return len(m.Any)+len(m.All) > 0 }
+// AnswerMatch says what a section of a reply must hold: the answer, the authority or the additional one. The zero value
+// wants nothing. Signatures (RRSIG) count in Exact and Count only if they are what is asked for.
+type AnswerMatch struct {
+	Any   []RecordMatch `yaml:"any"`   // at least one of these
+	All   []RecordMatch `yaml:"all"`   // every one of these
+	None  []RecordMatch `yaml:"none"`  // none of these
+	Exact []RecordMatch `yaml:"exact"` // every one of these and no other, in any order
+	Count *RecordCount  `yaml:"count"` // nil: any number
+}
 
-func (m *AnswerMatch) validate() []Problem {
+// RecordCount is how many records a section has.
+type RecordCount struct {
+	Min int  `yaml:"min"`
+	Max *int `yaml:"max"` // nil: any number
+}
+
+func (c *RecordCount) has(n int) bool { return n >= c.Min && (c.Max == nil || n <= *c.Max) }
+
+// String is the number for people.
+func (c *RecordCount) String() string {
+	switch {
+	case c.Max == nil:
+		return fmt.Sprintf("at least %d", c.Min)
+	case c.Min == 0:
+		return fmt.Sprintf("at most %d", *c.Max)
+	case c.Min == *c.Max:
+		return fmt.Sprint(c.Min)
+	}
+	return fmt.Sprintf("%d to %d", c.Min, *c.Max)
+}
+
+func (c *RecordCount) validate(field string) []Problem {
+	switch {
+	case c.Min == 0 && c.Max == nil:
+		return []Problem{{Field: field, Message: "found neither min nor max", Hint: "count: {min: 1}"}}
+	case c.Min < 0:
+		return []Problem{{Field: field + ".min", Message: fmt.Sprintf("found %d, wanted 0 or more", c.Min)}}
+	case c.Max != nil && *c.Max < c.Min:
+		return []Problem{{Field: field + ".max", Message: fmt.Sprintf("found %d, wanted at least min (%d)", *c.Max, c.Min)}}
+	}
+	return nil
+}
+
+// wantsData reports whether a section without records fails.
+func (m *AnswerMatch) wantsData() bool {
+	return len(m.Any)+len(m.All)+len(m.Exact) > 0 || m.Count != nil && m.Count.Min > 0
+}
+
+func (m *AnswerMatch) set() bool { return m.wantsData() || len(m.None) > 0 || m.Count != nil }
+
+// validate prepares the matches of a section and reports their faults.
+func (m *AnswerMatch) validate(section string) []Problem {
 	var ps []Problem
 	for _, list := range []struct {
-		field string
-		texts []string
-	}{{"answer.any", m.Any}, {"answer.all", m.All}, {"answer.none", m.None}} {
-		if slices.Contains(list.texts, "") {
-			ps = append(ps, Problem{Field: list.field, Message: "found an empty text, wanted the data of a record"})
+		field   string
+		matches []RecordMatch
+	}{{".any", m.Any}, {".all", m.All}, {".none", m.None}, {".exact", m.Exact}} {
+		for i := range list.matches {
+			ps = append(ps, list.matches[i].validate(fmt.Sprintf("%s%s[%d]", section, list.field, i))...)
 		}
 	}
-	for _, s := range m.None {
-		if slices.ContainsFunc(m.All, func(a string) bool { return sameData(a, s) }) {
-			ps = append(ps, Problem{Field: "answer", Message: fmt.Sprintf("all and none both name %q", clip(s, 80))})
+	if len(m.Exact) > 0 && (len(m.Any)+len(m.All)+len(m.None) > 0 || m.Count != nil) {
+		ps = append(ps, Problem{Field: section + ".exact", Message: "found exact beside others: it says all that the section may hold", Hint: "leave the others out"})
+	}
+	if m.Count != nil {
+		ps = append(ps, m.Count.validate(section+".count")...)
+	}
+	for i := range m.None {
+		n := m.None[i].String()
+		if slices.ContainsFunc(m.All, func(a RecordMatch) bool { return normalData(a.String()) == normalData(n) }) {
+			ps = append(ps, Problem{Field: section, Message: fmt.Sprintf("all and none both name %q", clip(n, 80))})
 		}
 	}
 	return ps
 }
-
-// sameData compares two texts as they are configured.
-func sameData(a, b string) bool { return normalData(a) == normalData(b) }
 
 // normalData brings the data of a record into the form in which it is compared: addresses in their
 // shortest spelling, names in lower case without root dots, single spaces.
@@ -47,111 +100,122 @@ func normalData(s string) string {
 	return strings.Join(fields, " ")
 }
 
-// A datum is the data of one record of an answer.
+// A datum is one record of a reply.
 type datum struct {
-	shown string // for people
+	rr    dns.RR
+	shown string // its data for people
 	text  string // to compare; of a TXT record its strings, joined
 	exact bool
+}
+
+// shownText is what a regular expression is matched against.
+func (d *datum) shownText() string {
+	if d.exact {
+		return d.text
+	}
+	return d.shown
 }
 
 func dataOf(rrs []dns.RR) []datum {
 	ds := make([]datum, 0, len(rrs))
 	for _, rr := range rrs {
-		shown := strings.TrimPrefix(rr.String(), rr.Header().String())
-		if txt, ok := rr.(*dns.TXT); ok {
-			ds = append(ds, datum{shown: shown, text: strings.Join(txt.Txt, ""), exact: true})
+		if rr.Header().Rrtype == dns.TypeOPT {
 			continue
 		}
-		ds = append(ds, datum{shown: shown, text: normalData(shown)})
+		d := datum{rr: rr, shown: strings.TrimPrefix(rr.String(), rr.Header().String())}
+		if txt, ok := rr.(*dns.TXT); ok {
+			d.text, d.exact = strings.Join(txt.Txt, ""), true
+		} else {
+			d.text = normalData(d.shown)
+		}
+		ds = append(ds, d)
 	}
 	return ds
 }
 
-func (d datum) is(want string) bool {
-	if d.exact {
-		return want == d.text || want == d.shown
-	}
-	return normalData(want) == d.text
+// A sectionView is a section that is compared with what is wanted of it.
+type sectionView struct {
+	name      string
+	match     *AnswerMatch
+	all       []datum
+	counted   []datum // without signatures that come along
+	truncated bool
+	got       string
+	obs       []Observation
 }
 
-// judge notes the first of what did not hold, and the details if anybody wants them.
-func (q *question) judge() {
-	obs := q.observe()
-	for _, o := range obs {
-		if !o.Held {
-			q.t.fail(o.Reason, fmt.Errorf("%s: found %s, wanted %s", o.What, o.Got, o.Want))
-		}
-	}
-	if q.t.wanted() {
-		q.t.a.Detail.Assertions = obs
-		q.t.a.Detail.Message = clip(strings.ReplaceAll(q.reply.String(), "\t", " "), maxMessage)
-	}
-}
-
-// observe compares the reply with what is wanted, the code first: with another code nothing else counts.
-func (q *question) observe() []Observation {
-	wanted := q.d.Rcode
-	if len(wanted) == 0 {
-		wanted = []ResponseCode{dns.RcodeSuccess}
-	}
-	got := ResponseCode(q.reply.Rcode & 0xf)
-	obs := make([]Observation, 1, 4)
-	obs[0] = Observation{What: "rcode", Want: list(wanted), Got: got.String(), Held: slices.Contains(wanted, got), Reason: Rcode}
-	for _, f := range q.d.Flags {
-		o := Observation{What: "flags", Want: f.String(), Got: "not set", Held: f.in(q.reply), Reason: Flags}
-		if o.Held {
-			o.Got = "set"
-		}
-		obs = append(obs, o)
-	}
-	return append(obs, q.observeData()...)
-}
-
-// observeData compares the answer section. What a truncated answer does not show is not judged as missing
-// from the zone: it fails with a word about the truncation.
-func (q *question) observeData() []Observation {
-	m := &q.d.Answer
-	if len(m.Any)+len(m.All)+len(m.None) == 0 {
+// observeSection compares a section. What a truncated reply does not show is not judged as missing from the zone: it fails
+// with a word about the truncation.
+func (q *question) observeSection(name string, m *AnswerMatch, rrs []dns.RR) []Observation {
+	if !m.set() {
 		return nil
 	}
-	ds := dataOf(q.reply.Answer)
-	got := shownData(ds)
-	var obs []Observation
-	note := func(what string, texts []string, held bool) {
-		if len(texts) == 0 {
-			return
-		}
-		o := Observation{What: what, Want: clip(strings.Join(texts, ", "), maxLine), Got: got, Held: held, Reason: Answer}
-		// A part of an answer shows only what is there.
-		if q.reply.Truncated && held == (what == "answer.none") {
-			o.Held, o.Got = false, got+" (the answer was truncated; use transport: tcp)"
-		}
-		obs = append(obs, o)
+	v := sectionView{name: name, match: m, all: dataOf(rrs), truncated: q.reply.Truncated}
+	v.counted = v.all
+	if uint16(q.d.rrType()) != dns.TypeRRSIG {
+		v.counted = slices.DeleteFunc(slices.Clone(v.all), func(d datum) bool { return d.rr.Header().Rrtype == dns.TypeRRSIG })
 	}
-	note("answer.any", m.Any, countData(ds, m.Any) > 0)
-	note("answer.all", m.All, countData(ds, m.All) == len(m.All))
-	note("answer.none", m.None, countData(ds, m.None) == 0)
-	return obs
+	v.got = shownData(v.all)
+	v.note("any", m.Any, found(v.all, m.Any) > 0, true)
+	v.note("all", m.All, found(v.all, m.All) == len(m.All), true)
+	v.note("none", m.None, found(v.all, m.None) == 0, false)
+	exact := found(v.counted, m.Exact) == len(m.Exact) && known(v.counted, m.Exact)
+	v.note("exact", m.Exact, exact, !exact)
+	if c := m.Count; c != nil {
+		held := c.has(len(v.counted))
+		v.add(Observation{What: name + ".count", Want: c.String(), Got: fmt.Sprint(len(v.counted)), Held: held, Reason: Answer}, c.Max == nil || !held)
+	}
+	return v.obs
 }
 
-// countData counts those texts that are the data of a record.
-func countData(ds []datum, texts []string) int {
+// note adds an observation about a list. grows: a longer answer could only make it hold.
+func (v *sectionView) note(list string, ms []RecordMatch, held, grows bool) {
+	if len(ms) == 0 {
+		return
+	}
+	texts := make([]string, len(ms))
+	for i := range ms {
+		texts[i] = ms[i].String()
+	}
+	v.add(Observation{What: v.name + "." + list, Want: clip(strings.Join(texts, ", "), maxLine), Got: v.got, Held: held, Reason: Answer}, grows)
+}
+
+// add adds an observation. A part of an answer shows only what is there.
+func (v *sectionView) add(o Observation, grows bool) {
+	if v.truncated && o.Held != grows {
+		o.Held, o.Got = false, o.Got+" (the answer was truncated; use transport: tcp)"
+	}
+	v.obs = append(v.obs, o)
+}
+
+// found counts those matches that a record is.
+func found(ds []datum, ms []RecordMatch) int {
 	n := 0
-	for _, s := range texts {
-		if slices.ContainsFunc(ds, func(d datum) bool { return d.is(s) }) {
+	for i := range ms {
+		if slices.ContainsFunc(ds, func(d datum) bool { return ms[i].is(&d) }) {
 			n++
 		}
 	}
 	return n
 }
 
+// known reports whether every record is one of the matches.
+func known(ds []datum, ms []RecordMatch) bool {
+	return !slices.ContainsFunc(ds, func(d datum) bool {
+		return !slices.ContainsFunc(ms, func(m RecordMatch) bool { return m.is(&d) })
+	})
+}
+
+// maxShown is how many records of a section are shown in one line.
+const maxShown = 64
+
 func shownData(ds []datum) string {
 	if len(ds) == 0 {
 		return "no records"
 	}
-	texts := make([]string, len(ds))
-	for i, d := range ds {
-		texts[i] = d.shown
+	texts := make([]string, min(len(ds), maxShown))
+	for i := range texts {
+		texts[i] = ds[i].shown
 	}
 	return clip(strings.Join(texts, ", "), maxLine)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -43,18 +44,18 @@ func TestDNSJudges(t *testing.T) {
 		want Reason
 	}{
 		{"answers", DNS{Name: "www.example"}, ReasonNone},
-		{"any", DNS{Name: "www.example", Answer: AnswerMatch{Any: []string{"192.0.2.99", "192.0.2.11"}}}, ReasonNone},
-		{"any, none there", DNS{Name: "www.example", Answer: AnswerMatch{Any: []string{"192.0.2.99"}}}, Answer},
-		{"all", DNS{Name: "www.example", Answer: AnswerMatch{All: []string{"192.0.2.11", "192.0.2.10"}}}, ReasonNone},
-		{"all, one missing", DNS{Name: "www.example", Answer: AnswerMatch{All: []string{"192.0.2.10", "192.0.2.12"}}}, Answer},
-		{"none", DNS{Name: "www.example", Answer: AnswerMatch{None: []string{"192.0.2.12"}}}, ReasonNone},
-		{"none, one there", DNS{Name: "www.example", Answer: AnswerMatch{None: []string{"192.0.2.10"}}}, Answer},
-		{"spelling of addresses", DNS{Name: "six.example", Type: RRType(dns.TypeAAAA), Answer: AnswerMatch{All: []string{"2001:DB8:0::1"}}}, ReasonNone},
-		{"spelling of names", DNS{Name: "mx.example", Type: RRType(dns.TypeMX), Answer: AnswerMatch{All: []string{"10  mail.example"}}}, ReasonNone},
-		{"text, joined", DNS{Name: "txt.example", Type: RRType(dns.TypeTXT), Answer: AnswerMatch{All: []string{"v=spf1 -all"}}}, ReasonNone},
-		{"text, quoted", DNS{Name: "txt.example", Type: RRType(dns.TypeTXT), Answer: AnswerMatch{All: []string{`"v=spf1 " "-all"`}}}, ReasonNone},
-		{"text, in another case", DNS{Name: "txt.example", Type: RRType(dns.TypeTXT), Answer: AnswerMatch{All: []string{"V=SPF1 -all"}}}, Answer},
-		{"no records", DNS{Name: "other.example", Answer: AnswerMatch{Any: []string{"192.0.2.10"}}}, Answer},
+		{"any", DNS{Name: "www.example", Answer: AnswerMatch{Any: Data("192.0.2.99", "192.0.2.11")}}, ReasonNone},
+		{"any, none there", DNS{Name: "www.example", Answer: AnswerMatch{Any: Data("192.0.2.99")}}, Answer},
+		{"all", DNS{Name: "www.example", Answer: AnswerMatch{All: Data("192.0.2.11", "192.0.2.10")}}, ReasonNone},
+		{"all, one missing", DNS{Name: "www.example", Answer: AnswerMatch{All: Data("192.0.2.10", "192.0.2.12")}}, Answer},
+		{"none", DNS{Name: "www.example", Answer: AnswerMatch{None: Data("192.0.2.12")}}, ReasonNone},
+		{"none, one there", DNS{Name: "www.example", Answer: AnswerMatch{None: Data("192.0.2.10")}}, Answer},
+		{"spelling of addresses", DNS{Name: "six.example", Type: RRType(dns.TypeAAAA), Answer: AnswerMatch{All: Data("2001:DB8:0::1")}}, ReasonNone},
+		{"spelling of names", DNS{Name: "mx.example", Type: RRType(dns.TypeMX), Answer: AnswerMatch{All: Data("10  mail.example")}}, ReasonNone},
+		{"text, joined", DNS{Name: "txt.example", Type: RRType(dns.TypeTXT), Answer: AnswerMatch{All: Data("v=spf1 -all")}}, ReasonNone},
+		{"text, quoted", DNS{Name: "txt.example", Type: RRType(dns.TypeTXT), Answer: AnswerMatch{All: Data(`"v=spf1 " "-all"`)}}, ReasonNone},
+		{"text, in another case", DNS{Name: "txt.example", Type: RRType(dns.TypeTXT), Answer: AnswerMatch{All: Data("V=SPF1 -all")}}, Answer},
+		{"no records", DNS{Name: "other.example", Answer: AnswerMatch{Any: Data("192.0.2.10")}}, Answer},
 		{"no records wanted", DNS{Name: "other.example"}, ReasonNone},
 		{"no such name", DNS{Name: "gone.example"}, Rcode},
 		{"no such name wanted", DNS{Name: "gone.example", Rcode: []ResponseCode{dns.RcodeSuccess, dns.RcodeNameError}}, ReasonNone},
@@ -64,9 +65,9 @@ func TestDNSJudges(t *testing.T) {
 		{"flag not asked for", DNS{Name: "www.example", RecursionDesired: &no, Flags: []DNSFlag{FlagRecursionDesired}}, Flags},
 		{"flag that is asked for", DNS{Name: "www.example", Flags: []DNSFlag{FlagAuthenticData}}, ReasonNone},
 		{"truncated", DNS{Name: "cut.example", Flags: []DNSFlag{FlagTruncated}}, ReasonNone},
-		{"truncated, any is there", DNS{Name: "cut.example", Answer: AnswerMatch{Any: []string{"192.0.2.10"}}}, ReasonNone},
-		{"truncated, any is not there", DNS{Name: "cut.example", Answer: AnswerMatch{Any: []string{"192.0.2.11"}}}, Answer},
-		{"truncated, none cannot be told", DNS{Name: "cut.example", Answer: AnswerMatch{None: []string{"192.0.2.11"}}}, Answer},
+		{"truncated, any is there", DNS{RetryOverTCP: &no, Name: "cut.example", Answer: AnswerMatch{Any: Data("192.0.2.10")}}, ReasonNone},
+		{"truncated, any is not there", DNS{RetryOverTCP: &no, Name: "cut.example", Answer: AnswerMatch{Any: Data("192.0.2.11")}}, Answer},
+		{"truncated, none cannot be told", DNS{RetryOverTCP: &no, Name: "cut.example", Answer: AnswerMatch{None: Data("192.0.2.11")}}, Answer},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -272,7 +273,7 @@ func TestDNSDetail(t *testing.T) {
 	s := nameserver(t, func(q *dns.Msg, _ int) [][]byte {
 		return packed(t, replyTo(t, q, 0, "www.example. 60 IN A 192.0.2.10"))
 	})
-	d := &DNS{Server: s.address, Name: "www.example", Answer: AnswerMatch{Any: []string{"192.0.2.1"}}, Flags: []DNSFlag{FlagAuthoritative}}
+	d := &DNS{Server: s.address, Name: "www.example", Answer: AnswerMatch{Any: Data("192.0.2.1")}, Flags: []DNSFlag{FlagAuthoritative}}
 	a := attempt(t, d, &World{}, 20*time.Second)
 	want := []Observation{
 		{What: "rcode", Want: "NOERROR", Got: "NOERROR", Held: true, Reason: Rcode},
@@ -301,6 +302,16 @@ func FuzzReply(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	seven := 7
+	judging := &DNS{
+		Server: "192.0.2.1", Name: "www.example", Type: RRType(dns.TypeSOA), EDNS: &EDNS{DO: true, Cookie: true}, RRSIG: &Signatures{}, Serial: &SOASerial{AtLeast: 1},
+		Answer:     AnswerMatch{Any: Data("192.0.2.10"), None: []RecordMatch{{Name: "x", TTL: TTLRange{To: 60, Set: true}, Regex: regexp.MustCompile("a+")}}},
+		Authority:  AnswerMatch{Exact: Data("x")},
+		Additional: AnswerMatch{Count: &RecordCount{Max: &seven}},
+	}
+	if ps := judging.Validate(); ps != nil {
+		f.Fatal(ps)
+	}
 	f.Add(b)
 	f.Add(wire)
 	f.Add(b[:12])
@@ -311,8 +322,9 @@ func FuzzReply(f *testing.F) {
 			t.Errorf("a reply is good and was not taken: %x", msg)
 		}
 		if err == nil {
-			q := question{d: &DNS{Answer: AnswerMatch{Any: []string{"192.0.2.10"}, None: []string{"x"}}}, reply: m}
+			q := question{d: judging, t: begin(&World{}, "", OnlyIPv4), reply: m}
 			q.observe()
+			q.describe(nil)
 		}
 	})
 }

@@ -39,13 +39,26 @@ func (r RRType) String() string {
 // A ResponseCode is a DNS response code, written NOERROR, NXDOMAIN, SERVFAIL, REFUSED and so on.
 type ResponseCode int
 
+// rcodeBadVersion and rcodeBadCookie need EDNS, which has room for them (RFC 6891, section 6.1.3; RFC 7873, section 8).
+const (
+	rcodeBadVersion ResponseCode = dns.RcodeBadVers
+	rcodeBadCookie  ResponseCode = dns.RcodeBadCookie
+)
+
 // UnmarshalText reads the name of a code, in any case.
 func (r *ResponseCode) UnmarshalText(text []byte) error {
-	code, ok := dns.StringToRcode[strings.ToUpper(string(text))]
-	if !ok || code > 0xf {
+	name := strings.ToUpper(string(text))
+	code, ok := dns.StringToRcode[name]
+	switch {
+	case name == rcodeBadVersion.String():
+		*r = rcodeBadVersion
+	case name == rcodeBadCookie.String():
+		*r = rcodeBadCookie
+	case !ok || code > 0xf:
 		return fmt.Errorf("%q is no response code; write it like NOERROR or NXDOMAIN", clip(string(text), 40))
+	default:
+		*r = ResponseCode(code)
 	}
-	*r = ResponseCode(code)
 	return nil
 }
 
@@ -54,10 +67,52 @@ func (r ResponseCode) MarshalText() ([]byte, error) { return []byte(r.String()),
 
 // String returns the name of the code.
 func (r ResponseCode) String() string {
+	if r == rcodeBadVersion {
+		return "BADVERS" // as a code of signatures the same number has another name
+	}
 	if s, ok := dns.RcodeToString[int(r)]; ok {
 		return s
 	}
 	return fmt.Sprintf("RCODE%d", int(r))
+}
+
+// A DNSClass is the class of a question. The zero value is IN.
+type DNSClass uint16
+
+var dnsClasses = [...]struct {
+	name  string
+	class uint16
+}{{"IN", dns.ClassINET}, {"CH", dns.ClassCHAOS}, {"HS", dns.ClassHESIOD}, {"ANY", dns.ClassANY}}
+
+// UnmarshalText reads IN, CH, HS or ANY, in any case.
+func (c *DNSClass) UnmarshalText(text []byte) error {
+	for _, k := range dnsClasses {
+		if strings.EqualFold(k.name, string(text)) {
+			*c = DNSClass(k.class)
+			return nil
+		}
+	}
+	return fmt.Errorf("%q is no class; use IN, CH, HS or ANY", clip(string(text), 40))
+}
+
+// MarshalText writes what UnmarshalText reads.
+func (c DNSClass) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// String returns the name of the class.
+func (c DNSClass) String() string {
+	for _, k := range dnsClasses {
+		if k.class == c.number() {
+			return k.name
+		}
+	}
+	return "class?"
+}
+
+func (c DNSClass) number() uint16 {
+	if c == 0 {
+		return dns.ClassINET
+	}
+	return uint16(c)
 }
 
 // A DNSTransport is how a query travels. The zero value is UDP.
@@ -65,33 +120,56 @@ type DNSTransport uint8
 
 // The transports.
 const (
-	DNSOverUDP DNSTransport = iota
-	DNSOverTCP
+	DNSOverUDP   DNSTransport = iota
+	DNSOverTCP                // RFC 7766
+	DNSOverTLS                // RFC 7858
+	DNSOverHTTPS              // RFC 8484
 )
 
-// UnmarshalText reads udp or tcp.
+var dnsTransports = [...]struct {
+	name string
+	port uint16
+}{DNSOverUDP: {"udp", 53}, DNSOverTCP: {"tcp", 53}, DNSOverTLS: {"tls", 853}, DNSOverHTTPS: {"https", 443}}
+
+// UnmarshalText reads udp, tcp, tls or https.
 func (t *DNSTransport) UnmarshalText(text []byte) error {
-	switch string(text) {
-	case "udp":
-		*t = DNSOverUDP
-	case "tcp":
-		*t = DNSOverTCP
-	default:
-		return fmt.Errorf("%q is no transport; use udp or tcp", clip(string(text), 40))
+	for i, k := range dnsTransports {
+		if k.name == string(text) {
+			*t = DNSTransport(i)
+			return nil
+		}
 	}
-	return nil
+	return fmt.Errorf("%q is no transport; use udp, tcp, tls or https", clip(string(text), 40))
 }
 
 // MarshalText writes what UnmarshalText reads.
 func (t DNSTransport) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// String returns udp or tcp, which are also the networks to dial.
+// String returns the transport as it is configured.
 func (t DNSTransport) String() string {
-	if t == DNSOverTCP {
-		return "tcp"
+	if int(t) < len(dnsTransports) {
+		return dnsTransports[t].name
 	}
-	return "udp"
+	return "transport?"
 }
+
+// network is what to dial.
+func (t DNSTransport) network() string {
+	if t == DNSOverUDP {
+		return "udp"
+	}
+	return "tcp"
+}
+
+// port is the usual one.
+func (t DNSTransport) port() uint16 {
+	if int(t) < len(dnsTransports) {
+		return dnsTransports[t].port
+	}
+	return 53
+}
+
+func (t DNSTransport) encrypted() bool { return t == DNSOverTLS || t == DNSOverHTTPS }
 
 // A DNSFlag is a flag in the header of a DNS reply.
 type DNSFlag uint8

@@ -6,7 +6,8 @@ import (
 )
 
 // An IPChoice says which address families a check may use. The family is chosen by what the name resolves
-// to, never by what connects, and a literal address has its own. The zero value is OnlyIPv4.
+// to, never by what connects, and a literal address has its own. BothFamilies stands for two checks, one over each. The zero
+// value is OnlyIPv4.
 type IPChoice uint8
 
 // The choices.
@@ -15,11 +16,12 @@ const (
 	OnlyIPv6
 	PreferIPv4 // IPv4 addresses if the name has any, else IPv6
 	PreferIPv6 // the reverse
+	BothFamilies
 )
 
-var ipChoices = [...]string{OnlyIPv4: "4", OnlyIPv6: "6", PreferIPv4: "prefer4", PreferIPv6: "prefer6"}
+var ipChoices = [...]string{OnlyIPv4: "4", OnlyIPv6: "6", PreferIPv4: "prefer4", PreferIPv6: "prefer6", BothFamilies: "both"}
 
-// UnmarshalText reads 4, 6, prefer4 or prefer6.
+// UnmarshalText reads 4, 6, prefer4, prefer6 or both.
 func (c *IPChoice) UnmarshalText(text []byte) error {
 	for i, name := range ipChoices {
 		if name == string(text) {
@@ -27,7 +29,7 @@ func (c *IPChoice) UnmarshalText(text []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%q is no choice of an address family; use 4, 6, prefer4 or prefer6", text)
+	return fmt.Errorf("%q is no choice of an address family; use 4, 6, prefer4, prefer6 or both", text)
 }
 
 // MarshalText writes what UnmarshalText reads.
@@ -46,7 +48,7 @@ func (c IPChoice) Families() []Family {
 	switch c {
 	case OnlyIPv6:
 		return []Family{IPv6}
-	case PreferIPv4:
+	case PreferIPv4, BothFamilies:
 		return []Family{IPv4, IPv6}
 	case PreferIPv6:
 		return []Family{IPv6, IPv4}
@@ -76,7 +78,10 @@ func (c IPChoice) second() (Family, bool) {
 // check reports a contradiction between the choice and a literal host.
 func (c IPChoice) check(host string) []Problem {
 	ip, err := netip.ParseAddr(host)
-	if err != nil || c != OnlyIPv6 || FamilyOf(ip) == IPv6 {
+	switch {
+	case err == nil && c == BothFamilies:
+		return []Problem{{Field: "ip", Message: fmt.Sprintf("ip is both, but %s is an address of one family", ip), Hint: fmt.Sprintf("say ip: %d", FamilyOf(ip))}}
+	case err != nil || c != OnlyIPv6 || FamilyOf(ip) == IPv6:
 		return nil
 	}
 	return []Problem{{Field: "ip", Message: fmt.Sprintf("ip is 6, but %s is an IPv4 address", ip), Hint: "leave ip out"}}

@@ -38,7 +38,7 @@ func RootDNSControls() []Kind {
 			// Nobody who merely answers everything passes for a root server.
 			k := &DNS{
 				Server: server, Name: ".", Type: RRType(dns.TypeNS), IP: ip, RecursionDesired: new(bool),
-				Flags: []DNSFlag{FlagAuthoritative}, Answer: AnswerMatch{Any: []string{"a.root-servers.net."}},
+				Flags: []DNSFlag{FlagAuthoritative}, Answer: AnswerMatch{Any: Data("a.root-servers.net.")}, RetryOverTCP: new(bool),
 			}
 			k.Validate()
 			ks = append(ks, k)

@@ -202,17 +202,17 @@ func TestNameServers(t *testing.T) {
 		dns  DNS
 		want Reason
 	}{
-		{"addresses", DNS{Name: "www.example", Answer: AnswerMatch{All: []string{"192.0.2.11", "192.0.2.10"}}, Flags: []DNSFlag{FlagAuthoritative}}, ReasonNone},
-		{"alias", DNS{Name: "alias.example", Answer: AnswerMatch{Any: []string{"www.example"}, All: []string{"192.0.2.10"}}}, ReasonNone},
+		{"addresses", DNS{Name: "www.example", Answer: AnswerMatch{All: Data("192.0.2.11", "192.0.2.10")}, Flags: []DNSFlag{FlagAuthoritative}}, ReasonNone},
+		{"alias", DNS{Name: "alias.example", Answer: AnswerMatch{Any: Data("www.example"), All: Data("192.0.2.10")}}, ReasonNone},
 		{"case", DNS{Name: "WWW.Example."}, ReasonNone},
-		{"IPv6", DNS{Name: "six.example", Type: RRType(dns.TypeAAAA), Answer: AnswerMatch{Any: []string{"2001:0db8::1"}}}, ReasonNone},
-		{"mail", DNS{Name: "mail.example", Type: RRType(dns.TypeMX), Answer: AnswerMatch{Any: []string{"10 MX.example."}}}, ReasonNone},
-		{"text", DNS{Name: "text.example", Type: RRType(dns.TypeTXT), Answer: AnswerMatch{Any: []string{"v=spf1 -all"}}}, ReasonNone},
+		{"IPv6", DNS{Name: "six.example", Type: RRType(dns.TypeAAAA), Answer: AnswerMatch{Any: Data("2001:0db8::1")}}, ReasonNone},
+		{"mail", DNS{Name: "mail.example", Type: RRType(dns.TypeMX), Answer: AnswerMatch{Any: Data("10 MX.example.")}}, ReasonNone},
+		{"text", DNS{Name: "text.example", Type: RRType(dns.TypeTXT), Answer: AnswerMatch{Any: Data("v=spf1 -all")}}, ReasonNone},
 		{"no such name", DNS{Name: "gone.example"}, Rcode},
 		{"no such name, wanted", DNS{Name: "gone.example", Rcode: []ResponseCode{dns.RcodeNameError}}, ReasonNone},
 		{"refused", DNS{Name: "www.other", Rcode: []ResponseCode{dns.RcodeRefused}}, ReasonNone},
 		{"no recursion", DNS{Name: "www.example", Flags: []DNSFlag{FlagRecursionAvailable}}, Flags},
-		{"wrong record", DNS{Name: "www.example", Answer: AnswerMatch{None: []string{"192.0.2.10"}}}, Answer},
+		{"wrong record", DNS{Name: "www.example", Answer: AnswerMatch{None: Data("192.0.2.10")}}, Answer},
 	}
 	for server, start := range nameServers(t) {
 		t.Run(server, func(t *testing.T) {

@@ -65,8 +65,8 @@ func TestValidate(t *testing.T) {
 		{"dns without anything", &DNS{}, []string{"server: no host", "name: found \"\""}},
 		{"dns all at once", &DNS{
 			Server: "ns1:x", Name: "a..b", Rcode: []ResponseCode{dns.RcodeNameError}, Transport: DNSOverTCP, Flags: []DNSFlag{FlagTruncated},
-			Answer: AnswerMatch{Any: []string{""}, All: []string{"A.example."}, None: []string{"a.example"}},
-		}, []string{"server: the port", "name: a..b", "answer.any: empty", "answer: both name", "answer: records are wanted", "flags: tc"}},
+			Answer: AnswerMatch{Any: Data(""), All: Data("A.example."), None: Data("a.example")},
+		}, []string{"server: the port", "name: a..b", "answer.any[0]: empty", "answer: both name", "answer: records are wanted", "flags: tc"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -35,7 +35,7 @@ func TestTexts(t *testing.T) {
 		},
 		{
 			func() text { return new(IPChoice) },
-			map[string]string{"4": "4", "6": "6", "prefer4": "prefer4", "prefer6": "prefer6"},
+			map[string]string{"4": "4", "6": "6", "prefer4": "prefer4", "prefer6": "prefer6", "both": "both"},
 			[]string{"", "5", "ipv4", "any", "Prefer4"},
 		},
 		{
@@ -45,10 +45,26 @@ func TestTexts(t *testing.T) {
 		},
 		{
 			func() text { return new(ResponseCode) },
-			map[string]string{"NOERROR": "NOERROR", "nxdomain": "NXDOMAIN", "REFUSED": "REFUSED"},
-			[]string{"", "3", "BADVERS", "NOPE"},
+			map[string]string{"NOERROR": "NOERROR", "nxdomain": "NXDOMAIN", "REFUSED": "REFUSED", "BADVERS": "BADVERS", "badcookie": "BADCOOKIE"},
+			[]string{"", "3", "BADSIG", "BADTIME", "NOPE"},
 		},
-		{func() text { return new(DNSTransport) }, map[string]string{"udp": "udp", "tcp": "tcp"}, []string{"", "tls", "UDP"}},
+		{func() text { return new(DNSTransport) }, map[string]string{"udp": "udp", "tcp": "tcp", "tls": "tls", "https": "https"}, []string{"", "quic", "UDP"}},
+		{func() text { return new(DNSClass) }, map[string]string{"IN": "IN", "ch": "CH", "HS": "HS", "any": "ANY"}, []string{"", "NONE", "1"}},
+		{func() text { return new(DoHMethod) }, map[string]string{"GET": "GET", "POST": "POST"}, []string{"", "get", "PUT"}},
+		{
+			func() text { return new(ClientSubnet) },
+			map[string]string{"192.0.2.0/24": "192.0.2.0/24", "2001:DB8::/56": "2001:db8::/56", "0.0.0.0/0": "0.0.0.0/0"},
+			[]string{"", "192.0.2.0", "192.0.2.1/24", "::ffff:192.0.2.0/120", "192.0.2.0/33"},
+		},
+		{
+			func() text { return new(TTLRange) },
+			map[string]string{
+				"60s-1d": "1m-1d", "60s-": "1m-", "-1d": "-1d", "1h30m": "1h30m", "0s": "0s", "0s-0s": "0s", "1w1d1h1m1s": "1w1d1h1m1s", "90m": "1h30m",
+				"2147483647s": "3550w5d3h14m7s",
+			},
+			[]string{"", "-", "60", "60s-30s", "1s1m", "1x", "1.5h", "2147483648s", "9999999999w", "1m-2m-3m", "-1"},
+		},
+		{func() text { return new(RecordMatch) }, map[string]string{"10 Mail.example.": "10 Mail.example."}, []string{""}},
 		{
 			func() text { return new(DNSFlag) },
 			map[string]string{"aa": "aa", "tc": "tc", "rd": "rd", "ra": "ra", "ad": "ad", "cd": "cd"},

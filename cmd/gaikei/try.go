@@ -176,7 +176,21 @@ func findCheck(file *config.File, name string) (*probe.Check, error) {
 	if name == "" {
 		return nil, usage(known, "which check of the file?")
 	}
+	if parts := partsOf(file, name); len(parts) > 0 {
+		return nil, usage("name one of them: "+strings.Join(parts, ", "), "%q stands for several checks", name)
+	}
 	return nil, usage(known, "no check is called %q", name)
+}
+
+// partsOf returns the ids of the checks that one stands for.
+func partsOf(file *config.File, name string) []string {
+	var ids []string
+	for _, c := range file.Checks {
+		if c.Labels[probe.PartOf] == name {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
 }
 
 // checkOfURL makes a check of a URL: http, https, tcp://host:port, tls://host:port, dns://server/name?type=A.

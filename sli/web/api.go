@@ -41,7 +41,7 @@ func figuresFor[T any](s *server, r *http.Request, v url.Values, ask func(contex
 	if err != nil {
 		return nil, err
 	}
-	if err := s.knownNames(r.Context(), q.Checks, q.Regions); err != nil {
+	if err := s.chosen(r.Context(), &q.Checks, q.Regions); err != nil {
 		return nil, err
 	}
 	reports, err := ask(r.Context(), q)

@@ -37,7 +37,7 @@ func (s *server) apiCorrections(r *http.Request, v url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.knownNames(r.Context(), q.Checks, q.Regions); err != nil {
+	if err := s.chosen(r.Context(), &q.Checks, q.Regions); err != nil {
 		return nil, err
 	}
 	all, err := s.Corrector.Corrections(r.Context(), q)
@@ -133,11 +133,11 @@ func (s *server) correction(r *http.Request) (sli.Correction, error) {
 			return bad(fmt.Errorf("no check of the configuration in force has the labels %s", labelText(c.Labels)))
 		}
 	}
-	slices.Sort(c.Checks)
-	c.Checks = slices.Compact(c.Checks)
-	if err := s.knownNames(r.Context(), c.Checks, c.Regions); err != nil {
+	if err := s.chosen(r.Context(), &c.Checks, c.Regions); err != nil {
 		return c, err
 	}
+	slices.Sort(c.Checks)
+	c.Checks = slices.Compact(c.Checks)
 	if err := c.Validate(s.Now()); err != nil {
 		return bad(err)
 	}

@@ -26,7 +26,7 @@ func (s *server) apiCounts(r *http.Request, v url.Values) (any, error) {
 			return nil, badParameter(name, "", "required; for example check=shop&region=tokyo")
 		}
 	}
-	if err := s.knownNames(r.Context(), q.Checks, q.Regions); err != nil {
+	if err := s.knownNames(r.Context(), []string{x.Check}, q.Regions); err != nil {
 		return nil, err
 	}
 	step, err := stepOf(v, q)

@@ -38,7 +38,7 @@ func (s *server) apiIncidents(r *http.Request, v url.Values) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.knownNames(r.Context(), q.Checks, q.Regions); err != nil {
+	if err := s.chosen(r.Context(), &q.Checks, q.Regions); err != nil {
 		return nil, err
 	}
 	all, err := s.Analyst.Incidents(r.Context(), q, quorum)

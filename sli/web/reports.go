@@ -25,7 +25,7 @@ func (s *server) apiSLI(r *http.Request, v url.Values) (any, error) {
 		bad.Want = sli.FiguresAvailability + ", or nothing for all"
 		return nil, bad
 	}
-	if err := s.knownNames(r.Context(), q.Checks, q.Regions); err != nil {
+	if err := s.chosen(r.Context(), &q.Checks, q.Regions); err != nil {
 		return nil, err
 	}
 	return &reports{s.Source, q, p}, nil

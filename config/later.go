@@ -41,7 +41,7 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 func laterNested() []string {
 	return []string{
 		"certificate", "client_certificate", "cert", "key", "min_version", "max_version", "pin", "pins", "warn_days_left",
-		"alpn", "not_regex", "min_size", "json", "ttl", "exact", "within_host",
+		"alpn", "json", "ttl", "exact", "within_host",
 	}
 }
 

@@ -24,10 +24,10 @@ func TestBodyHasTwoReaders(t *testing.T) {
 		{"nobody asks", long, BodyMatch{}, 0, 0, false},
 		{"short", "ready", BodyMatch{}, 0, 5, true},
 		{"nothing", "", BodyMatch{}, 0, 0, true},
-		{"whole, beside a regex", long, BodyMatch{Regex: regexp.MustCompile("play $")}, 1 << 20, len(long), true},
+		{"whole, beside a regex", long, BodyMatch{Regex: []*regexp.Regexp{regexp.MustCompile("play $")}}, 1 << 20, len(long), true},
 		{"whole, beside a text", long, BodyMatch{Contains: []string{"no play"}}, 1 << 20, len(long), true},
 		{"exactly", long, BodyMatch{}, len(long), len(long), true},
-		{"the beginning, beside a regex", long, BodyMatch{Regex: regexp.MustCompile("play $")}, 100_000, 100_000, false},
+		{"the beginning, beside a regex", long, BodyMatch{Regex: []*regexp.Regexp{regexp.MustCompile("play $")}}, 100_000, 100_000, false},
 		{"the limit comes first", long, BodyMatch{MaxSize: 1000}, 1 << 20, 1000, false},
 	}
 	for _, tt := range tests {
@@ -54,7 +54,7 @@ func TestBodyHasTwoReaders(t *testing.T) {
 func TestAttemptKeepsTheBody(t *testing.T) {
 	long := strings.Repeat("all work and no play ", 20_000)
 	base := web(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, long) })
-	h := &HTTP{URL: base, Body: BodyMatch{Regex: regexp.MustCompile("^all work(.|\n)*play $")}}
+	h := &HTTP{URL: base, Body: BodyMatch{Regex: []*regexp.Regexp{regexp.MustCompile("^all work(.|\n)*play $")}}}
 	if ps := h.Validate(); ps != nil {
 		t.Fatal(ps)
 	}

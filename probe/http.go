@@ -69,7 +69,7 @@ func (h *HTTP) Validate() []Problem {
 	ps = append(ps, h.checkHeaders(r)...)
 	ps = append(ps, h.checkStatus()...)
 	ps = append(ps, h.Body.validate()...)
-	if r.method == http.MethodHead && h.Body.any() {
+	if r.method == http.MethodHead && (h.Body.any() || h.Body.MinSize > 0) {
 		ps = append(ps, Problem{Field: "body", Message: "an answer to HEAD has no body to look into", Hint: "use method: GET"})
 	}
 	if len(ps) == 0 {

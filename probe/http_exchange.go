@@ -45,7 +45,7 @@ func (x *exchange) follow() {
 	}
 	x.resp = resp
 	x.scan = newBodyScan(&x.h.Body, resp.Body, resp.ContentLength)
-	x.scan.keep = x.h.ready.keepBody
+	x.scan.ctx, x.scan.keep = x.ctx, x.h.ready.keepBody
 	x.readErr = x.scan.read()
 	x.t.leave()
 	if resp.ProtoMajor == 2 {
@@ -159,8 +159,10 @@ func (x *exchange) judgeAnswer() {
 		t.fail(TooLarge, fmt.Errorf("the body exceeds %s", Size(x.h.Body.limit())))
 	case err != nil:
 		t.fail(midAnswerReason(x.ctx, err), fmt.Errorf("read the body, after %d bytes: %w", x.scan.size, err))
+	case x.scan.short():
+		t.fail(TooSmall, fmt.Errorf("the body has %d bytes, wanted at least %s", x.scan.size, x.h.Body.MinSize))
 	case !x.scan.held():
-		t.fail(Body, errors.New("the body is not as wanted"))
+		t.fail(Body, x.scan.fault())
 	}
 }
 
@@ -194,8 +196,7 @@ func (x *exchange) observations() []Observation {
 		Held: inCodes(x.h.Status, code), Reason: Status,
 	}}
 	if x.readErr == nil {
-		found, _ := x.scan.observe()
-		obs = append(obs, found...)
+		obs = append(obs, x.scan.observe()...)
 	}
 	if errors.Is(x.readErr, errTooLarge) {
 		obs = append(obs, Observation{What: "body.max_size", Want: "at most " + Size(x.h.Body.limit()).String(), Got: "more", Reason: TooLarge})

@@ -28,7 +28,7 @@ func TestEvidenceGate(t *testing.T) {
 		{306 * time.Second, "a", Up, ReasonNone, false},
 		{306 * time.Second, "b", Up, ReasonNone, true},
 	} {
-		if got := g.Pass(Result{Check: r.check, Outcome: r.outcome, Reason: r.reason}, epoch.Add(r.after)); got != r.want {
+		if got := g.Pass(Result{Check: r.check, Outcome: r.outcome, Reason: r.reason}, &Evidence{}, epoch.Add(r.after)); got != r.want {
 			t.Errorf("row %d: %s %v{%v} after %v: pass %v, want %v", i, r.check, r.outcome, r.reason, r.after, got, r.want)
 		}
 	}
@@ -38,12 +38,12 @@ func TestEvidenceGate(t *testing.T) {
 func TestEvidenceGateIsBounded(t *testing.T) {
 	var g EvidenceGate
 	for i := range 3 * gateSize {
-		g.Pass(Result{Check: fmt.Sprint(i), Outcome: Up}, epoch)
+		g.Pass(Result{Check: fmt.Sprint(i), Outcome: Up}, &Evidence{}, epoch)
 	}
 	if n := len(g.recent) + len(g.older); n > 2*gateSize {
 		t.Errorf("%d checks are remembered, want at most %d", n, 2*gateSize)
 	}
-	if g.Pass(Result{Check: fmt.Sprint(3*gateSize - 1), Outcome: Up}, epoch.Add(time.Second)) {
+	if g.Pass(Result{Check: fmt.Sprint(3*gateSize - 1), Outcome: Up}, &Evidence{}, epoch.Add(time.Second)) {
 		t.Error("the last check was forgotten")
 	}
 }

@@ -27,6 +27,7 @@ type exchange struct {
 	scan    *bodyScan
 	tls     *handshake // the last one, or that whose certificates run out first if days are counted
 	readErr error
+	trace   trace
 }
 
 // follow makes the requests and reads the last answer's body.
@@ -104,6 +105,9 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.hop > 0 || t.w.Verbose {
 		x.hops[t.hop] = x.hide.clean(publicURL(req.URL))
 	}
+	if x.h.Traceparent {
+		x.trace.begin(req)
+	}
 	l := t.reach(x.ctx, "tcp", destination{req.URL.Hostname(), portOf(req.URL), x.h.IP})
 	if l == nil {
 		return nil, t.cause
@@ -140,8 +144,11 @@ func (x *exchange) judge() {
 	if x.scan != nil {
 		x.judgeAnswer()
 	}
-	if t.a.Reason == ReasonNone && x.tls != nil {
+	if x.tls != nil {
 		t.checkDays(&x.h.TLS, x.tls)
+		for i, w := range t.a.Detail.Warnings {
+			t.a.Detail.Warnings[i] = x.hide.clean(w)
+		}
 	}
 	if t.wanted() {
 		x.describe()
@@ -155,6 +162,9 @@ func (x *exchange) judgeAnswer() {
 		t.fail(Stopped, err)
 	case !inCodes(x.h.Status, x.resp.StatusCode):
 		t.fail(Status, fmt.Errorf("found the status %s, wanted %s", x.resp.Status, codesText(x.h.Status)))
+		t.a.Announced = x.announces()
+	case !headersHold(x.ctx, x.h.ready.header, x.resp.Header):
+		t.fail(Header, x.headerFault())
 	case errors.Is(err, errTooLarge):
 		t.fail(TooLarge, fmt.Errorf("the body exceeds %s", Size(x.h.Body.limit())))
 	case err != nil:
@@ -172,8 +182,12 @@ func (x *exchange) describe() {
 	x.t.explain(x.hide)
 	x.hops[0] = x.hide.clean(publicURL(x.h.ready.url))
 	d.Hops = slices.Clip(x.hops[:min(len(x.hops), maxHops)])
-	if x.tls != nil {
+	d.TraceID, d.SpanIDs = x.trace.id, x.trace.spans
+	if x.tls != nil && d.TLS == nil { // that of a handshake that failed is there already
 		d.TLS = x.tls.detail()
+	}
+	if d.TLS != nil {
+		d.TLS.clean(x.hide)
 	}
 	if x.resp != nil {
 		d.StatusLine = clip(x.hide.clean(x.resp.Proto+" "+x.resp.Status), maxLine)
@@ -195,6 +209,9 @@ func (x *exchange) observations() []Observation {
 		What: "status", Want: codesText(x.h.Status), Got: fmt.Sprint(code),
 		Held: inCodes(x.h.Status, code), Reason: Status,
 	}}
+	for i := range x.h.ready.header {
+		obs = append(obs, x.h.ready.header[i].observe(x.ctx, x.resp.Header, x.hide))
+	}
 	if x.readErr == nil {
 		obs = append(obs, x.scan.observe()...)
 	}

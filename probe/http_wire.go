@@ -27,7 +27,7 @@ func (x *exchange) send(conn net.Conn, req *http.Request) (*http.Response, error
 	if req.URL.Scheme == "http" {
 		return x.sendPlain(conn, req)
 	}
-	config := x.h.ready.tls
+	config := x.out.tls
 	if host := req.URL.Hostname(); x.h.TLS.ServerName == "" && config.ServerName != serverName("", host) {
 		config = config.Clone()
 		config.ServerName = serverName("", host)
@@ -36,7 +36,7 @@ func (x *exchange) send(conn net.Conn, req *http.Request) (*http.Response, error
 	if s == nil {
 		return nil, x.t.cause
 	}
-	if x.tls == nil || x.h.TLS.MinDaysLeft == 0 || expiry(s).Before(expiry(x.tls)) {
+	if x.tls == nil || x.h.TLS.MinDaysLeft+x.h.TLS.WarnDaysLeft == 0 || expiry(s).Before(expiry(x.tls)) {
 		x.tls = s
 	}
 	if s.state.NegotiatedProtocol == "h2" {

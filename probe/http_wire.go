@@ -57,7 +57,10 @@ func (x *exchange) sendPlain(conn net.Conn, req *http.Request) (*http.Response, 
 	if _, err := br.Peek(1); err != nil {
 		// A server that will not read may say why before it hangs up; only if it said nothing it is the
 		// writing that failed.
-		return nil, x.broken(firstOf(wrote(), err))
+		if !isAlert(err) {
+			err = firstOf(wrote(), err)
+		}
+		return nil, x.broken(err)
 	}
 	x.t.a.Answered = true
 	x.t.enter(PhaseRead)
@@ -180,7 +183,7 @@ func (x *exchange) sendH2(conn net.Conn, req *http.Request) (*http.Response, err
 	out.Close = false // over HTTP/2 it has no meaning
 	resp, err := tr.RoundTrip(out)
 	if err != nil {
-		return nil, x.brokenH2(err)
+		return nil, x.brokenH2(x.alerted(conn, err))
 	}
 	x.t.a.Answered = true
 	x.t.enter(PhaseRead)
@@ -199,6 +202,8 @@ func (x *exchange) brokenH2(err error) error {
 	switch {
 	case errors.Is(err, errSecondConn), strings.Contains(err.Error(), unasked):
 		r = Reset
+	case isAlert(err):
+		r, x.t.a.Answered = TLSHandshake, true
 	case r == ReasonNone:
 		r, x.t.a.Answered = Protocol, true
 	}

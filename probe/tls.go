@@ -143,7 +143,7 @@ func (t *trail) secure(ctx context.Context, conn net.Conn, config *tls.Config) *
 		return nil
 	}
 	t.enter(PhaseTLS)
-	h := &handshake{conn: tls.Client(conn, config), name: config.ServerName}
+	h := &handshake{conn: tls.Client(lingering{conn}, config), name: config.ServerName}
 	err = h.conn.Handshake()
 	h.state = h.conn.ConnectionState()
 	h.certs = h.state.PeerCertificates

@@ -4,6 +4,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
+	"strings"
 	"sync/atomic"
 )
 
@@ -104,4 +106,30 @@ func (c *clientCert) lookUp(w *World) (*tls.Certificate, error) {
 	}
 	c.last.Store(&keyPair{cert, key, &pair})
 	return &pair, nil
+}
+
+// A lingering connection is not closed by who speaks over it, since what the other side said last would then be lost; its
+// link closes it in the end.
+type lingering struct{ net.Conn }
+
+// Close does nothing.
+func (lingering) Close() error { return nil }
+
+// isAlert reports whether the other side ended TLS with an alert. In TLS 1.3 that is how it refuses a client's certificate,
+// after the handshake.
+func isAlert(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
+}
+
+// alerted returns the alert that a connection ended with, and otherwise err: http.Transport may only say that the connection
+// was lost, or that it could not be written to.
+func (x *exchange) alerted(conn net.Conn, err error) error {
+	if errors.Is(err, errSecondConn) || strings.Contains(err.Error(), unasked) || silenceReason(x.ctx, err) == Reset {
+		// Nothing more comes of it than what is there already.
+		if _, end := conn.Read(make([]byte, 1)); isAlert(end) {
+			return end
+		}
+	}
+	return err
 }

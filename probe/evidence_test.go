@@ -34,6 +34,35 @@ func TestEvidenceGate(t *testing.T) {
 	}
 }
 
+// TestEvidenceGateSeesWarnings: other warnings than before are news, and so is what the target announces.
+func TestEvidenceGateSeesWarnings(t *testing.T) {
+	var g EvidenceGate
+	for i, r := range []struct {
+		warnings  []string
+		announced bool
+		want      bool
+	}{
+		{nil, false, true},
+		{nil, false, false},
+		{[]string{"31 days"}, false, true},
+		{[]string{"31 days"}, false, false},
+		{[]string{"30 days"}, false, true},
+		{[]string{"30 ", "days"}, false, true},
+		{nil, false, true},
+		{nil, true, true},
+		{nil, true, false},
+	} {
+		e := &Evidence{Detail: Detail{Warnings: r.warnings}}
+		if got := g.Pass(Result{Check: "a", Outcome: Down, Reason: Status, Announced: r.announced}, e, epoch.Add(time.Duration(i))); got != r.want {
+			t.Errorf("row %d: %q, announced %v: pass %v, want %v", i, r.warnings, r.announced, got, r.want)
+		}
+	}
+	up := &Evidence{Outcome: Up.String(), Detail: Detail{Warnings: []string{"31 days"}, StatusLine: "200 OK"}}
+	if got := up.Summary(); got != "31 days" {
+		t.Errorf("summary: got %q, want the warning", got)
+	}
+}
+
 // TestEvidenceGateIsBounded: with more checks than it can know, it knows the most recent.
 func TestEvidenceGateIsBounded(t *testing.T) {
 	var g EvidenceGate

@@ -212,8 +212,11 @@ func (r *headerRule) observe(ctx context.Context, h http.Header, hide *redactor)
 	}
 	if values := h[r.name]; len(values) > 0 {
 		o.Got = strings.Join(values[:min(len(values), maxHeaders)], "; ")
-		if slices.Contains(sensitive, r.name) {
+		switch {
+		case slices.Contains(sensitive, r.name):
 			o.Got = redacted
+		case o.Got == "":
+			o.Got = "an empty value"
 		}
 		// Cleaned before it is cut: half a secret would not be recognised.
 		o.Got = clip(hide.clean(o.Got), maxLine)

@@ -27,6 +27,7 @@ type exchange struct {
 	scan    *bodyScan
 	tls     *handshake // the last one, or that whose certificates run out first if days are counted
 	readErr error
+	head    *headReader // of the last answer over HTTP/1.1
 	trace   trace
 }
 
@@ -48,6 +49,10 @@ func (x *exchange) follow() {
 	x.scan = newBodyScan(&x.h.Body, resp.Body, resp.ContentLength)
 	x.scan.ctx, x.scan.keep = x.ctx, x.h.ready.keepBody
 	x.readErr = x.scan.read()
+	if x.readErr != nil && x.head != nil && isTimeout(x.ctx, x.head.err) {
+		// Silence in a trailer is told as one that is too long.
+		x.readErr = x.head.err
+	}
 	x.t.leave()
 	if resp.ProtoMajor == 2 {
 		// HTTP/1.1 bodies are not closed but their connections are: closing one reads it to its end.

@@ -70,6 +70,7 @@ func (x *exchange) sendPlain(conn net.Conn, req *http.Request) (*http.Response, 
 		return nil, x.t.cause
 	}
 	head.left = math.MaxInt
+	x.head = head
 	return resp, nil
 }
 
@@ -156,6 +157,10 @@ func readHead(br *bufio.Reader, req *http.Request) (*http.Response, error) {
 		resp, err := http.ReadResponse(br, req)
 		if err != nil {
 			return nil, err
+		}
+		if resp.ProtoMajor != 1 {
+			// It is not what it says, and would be treated as if it were.
+			return nil, fmt.Errorf("found %s in the status line, wanted HTTP/1.1 or HTTP/1.0", resp.Proto)
 		}
 		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
 			return resp, nil

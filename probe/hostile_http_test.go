@@ -174,12 +174,7 @@ func TestHostileHTTP(t *testing.T) {
 		{"redirect to a huge host", says("HTTP/1.1 302 Found\r\nLocation: http://" + strings.Repeat("a.", 20_000) + "/\r\n\r\n"), Redirect, Down},
 		{"redirect with credentials", says("HTTP/1.1 302 Found\r\nLocation: http://u:p@[fe80::1]/\r\n\r\n"), Redirect, Down},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			tt.test(t, &HTTP{URL: "http://" + serve(t, tt.serve) + "/"})
-		})
-	}
+	testHostile(t, tests, func(address string) []Kind { return []Kind{&HTTP{URL: "http://" + address + "/"}} })
 }
 
 // wantSpans checks what holds for the spans of every attempt: they follow each other and end with the
@@ -222,26 +217,59 @@ func TestRedirectLoopStopsAtItsLimit(t *testing.T) {
 
 // TestHostileMemory looks at many floods at a time: what they take stays far below what is sent.
 func TestHostileMemory(t *testing.T) {
-	const lookers = 16
-	address := serve(t, floods(ok200+"\r\n", strings.Repeat("needle in a haystack ", 100)))
-	h := &HTTP{URL: "http://" + address, Body: BodyMatch{Contains: []string{"absent"}, MaxSize: 16 << 20}}
-	if ps := h.Validate(); ps != nil {
-		t.Fatal(ps)
+	regexes := BodyMatch{Regex: res(`(a?b?){3}c$`, `needle \pL+ a haystick`), NotRegex: res(`z{30}`), MaxSize: 72 << 10}
+	for _, tt := range []struct {
+		name  string
+		serve func(net.Conn)
+		body  BodyMatch
+		want  Reason
+		most  uint64 // bytes an attempt may allocate
+	}{
+		{"body", floods(ok200+"\r\n", strings.Repeat("needle in a haystack ", 100)), BodyMatch{Contains: []string{"absent"}, MaxSize: 4 << 20}, TooLarge, 1 << 20},
+		{"body of one byte chunks", floods(ok200+chunked, "1\r\nx\r\n"), BodyMatch{MaxSize: 64 << 10}, TooLarge, 1 << 20},
+		{"body and regexes", floods(ok200+"\r\n", "abaabba外bz"), regexes, TooLarge, 4 << 20},
+		{"header", floods(ok200, "X-More: and more\r\n"), BodyMatch{}, TooLarge, 4 << 20},
+		{"interim answers", floods("", "HTTP/1.1 103 Early Hints\r\n"+strings.Repeat("X: y\r\n", 900)+"\r\n"), BodyMatch{}, Protocol, 4 << 20},
+		{"trailer", floods(ok200+chunked+"0\r\n", "X-More: and more\r\n"), BodyMatch{}, Protocol, 1 << 20},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := &HTTP{URL: "http://" + serve(t, tt.serve), Body: tt.body}
+			if ps := h.Validate(); ps != nil {
+				t.Fatal(ps)
+			}
+			wantMemory(t, h, tt.want, tt.most)
+		})
 	}
+}
+
+// wantMemory attempts several times at once and compares what all of it allocates, the server's part included, with a
+// bound for each.
+func wantMemory(t *testing.T, k Kind, want Reason, most uint64) {
+	t.Helper()
+	const lookers = 4
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	done := make(chan Attempt)
 	for range lookers {
-		go func() { done <- h.Attempt(t.Context(), &World{}) }()
+		go func() { done <- k.Attempt(t.Context(), &World{}) }()
 	}
 	for range lookers {
 		a := <-done
-		wantReason(t, &a, TooLarge)
+		wantReason(t, &a, want)
 	}
 	runtime.ReadMemStats(&after)
-	if took := (after.TotalAlloc - before.TotalAlloc) / lookers; took > 1<<20 {
-		t.Errorf("an attempt at a flood of 16 MiB allocated %d KiB, want at most 1 MiB", took>>10)
+	if took := (after.TotalAlloc - before.TotalAlloc) / lookers; took > most {
+		t.Errorf("an attempt allocated %d KiB, want at most %d", took>>10, most>>10)
 	}
+}
+
+// TestRequestThatNobodyReads: a server that reads nothing of a large request holds nothing up beyond the deadline.
+func TestRequestThatNobodyReads(t *testing.T) {
+	body := Literal(strings.Repeat("x", 8<<20))
+	h := hostile{want: ResponseTimeout, outcome: Inconclusive}
+	h.test(t, &HTTP{URL: "http://" + serve(t, func(net.Conn) {}), Method: "POST", Send: body})
+	h = hostile{want: Reset, outcome: Inconclusive}
+	h.test(t, &HTTP{URL: "http://" + serve(t, func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, 100)); resets(c) }), Method: "POST", Send: Literal(strings.Repeat("x", 1<<20))})
 }
 
 // TestAnswerBeforeTheRequestIsRead: a server may refuse a large body without reading it.

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"net"
+	"sync"
 	"testing"
 )
 
@@ -11,6 +12,28 @@ type hostile struct {
 	serve   func(net.Conn)
 	want    Reason
 	outcome Outcome // where nobody can vouch for the prober's network
+}
+
+// hostileAtOnce is how many hostile targets are looked at at a time: most of the time is spent waiting for them.
+const hostileAtOnce = 16
+
+// testHostile looks at each target with these kinds of check.
+func testHostile(t *testing.T, tests []hostile, kinds func(address string) []Kind) {
+	t.Helper()
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	gate := make(chan struct{}, hostileAtOnce)
+	for _, tt := range tests {
+		gate <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-gate }()
+			t.Run(tt.name, func(t *testing.T) {
+				for _, k := range kinds(serve(t, tt.serve)) {
+					tt.test(t, k)
+				}
+			})
+		})
+	}
 }
 
 // test attempts once, with a deadline that fits what is expected, and looks at all that must hold whatever the target

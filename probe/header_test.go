@@ -177,7 +177,7 @@ func TestTraceparent(t *testing.T) {
 		t.Error("two attempts had the same trace")
 	}
 	a := look(t, &HTTP{URL: base})
-	if <-seen != "" || <-seen != "" || a.Detail.TraceID != "" {
+	if first, second := <-seen, <-seen; first+second+a.Detail.TraceID != "" {
 		t.Error("a traceparent was sent that nobody asked for")
 	}
 }

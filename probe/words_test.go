@@ -27,6 +27,16 @@ func TestTexts(t *testing.T) {
 		bad  []string
 	}{
 		{
+			func() text { return new(VersionTLS) },
+			map[string]string{"1.0": "1.0", "1.1": "1.1", "1.2": "1.2", "1.3": "1.3"},
+			[]string{"", "1", "1.4", "1.20", "TLS12", "TLS 1.2", "771", "0.9"},
+		},
+		{
+			func() text { return new(HeaderMatch) },
+			map[string]string{"present": "present", "absent": "absent"},
+			[]string{"", "Present", "gone", "true"},
+		},
+		{
 			func() text { return new(Size) },
 			map[string]string{"1MiB": "1MiB", "1024KiB": "1MiB", "1000B": "1kB", "1 kB": "1kB", "3MB": "3MB", "0B": "0B", "100B": "100B"},
 			[]string{"", "1", "MiB", "-1B", "1.5MiB", "1mib", "99999999999GiB", "1 TiB"},
@@ -162,6 +172,28 @@ func TestBodyAgainstWhole(t *testing.T) {
 			t.Errorf("size -want +got:\n- %d\n+ %d", len(body), s.size)
 		}
 	}
+}
+
+// FuzzPattern compares matching in pieces, cut anywhere, with matching the whole.
+func FuzzPattern(f *testing.F) {
+	f.Add("外形+a$", "b外形形a", uint8(4), uint8(6))
+	f.Add("^\\x{fffd}|(?s)a.b", "\xe5a\xffb", uint8(1), uint8(0))
+	f.Fuzz(func(t *testing.T, expr, body string, a, b uint8) {
+		re, err := regexp.Compile(expr)
+		if err != nil || programSize(re) > maxProgram {
+			return
+		}
+		i := min(int(a), len(body))
+		j := min(i+int(b), len(body))
+		var ps patterns
+		ps.begin(t.Context(), []*regexp.Regexp{re})
+		for _, piece := range []string{body[:i], body[i:j], body[j:]} {
+			ps.feed([]byte(piece))
+		}
+		if got, want := ps.end()[0], foundIf(re.MatchString(body)); got != want {
+			t.Errorf("%q in %q, %q, %q: got %v, want %v", expr, body[:i], body[i:j], body[j:], got, want)
+		}
+	})
 }
 
 // TestMatchingEndsInTime: a regex that is dear, and a body that was made for it, do not outlive the attempt. The body is

@@ -279,3 +279,26 @@ func TestWarnings(t *testing.T) {
 		})
 	}
 }
+
+// TestSecretInACertificate: a target that was told a secret can put it into the name that it redirects to and into the
+// certificate that it shows there.
+func TestSecretInACertificate(t *testing.T) {
+	const secret = "hunter2-and-more"
+	ca := newAuthority(t)
+	port := speaksTLS(t, &tls.Config{Certificates: []tls.Certificate{ca.issue(t, secret+".example", -1, 30)}})
+	base := web(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://localhost:"+port+"/"+strings.TrimPrefix(r.Header.Get("X-Token"), "is "), http.StatusFound)
+	})
+	h := &HTTP{
+		URL: strings.Replace(base, "127.0.0.1", "localhost", 1), Headers: map[string][]Template{"X-Token": {template(t, "is ${env:GAIKEI_SECRET_X}")}},
+	}
+	w := &World{Verbose: true, Secret: secrets(map[string]string{"GAIKEI_SECRET_X": secret})}
+	a := attempt(t, h, w, patience(TLSNameMismatch))
+	wantReason(t, &a, TLSNameMismatch)
+	if a.Detail.TLS == nil || len(a.Detail.TLS.Chain) != 1 {
+		t.Fatalf("evidence of TLS: got %+v, want a chain", a.Detail.TLS)
+	}
+	if detail := cmp.Diff(Detail{}, a.Detail); strings.Contains(detail, secret) || !strings.Contains(detail, redacted+".example") {
+		t.Errorf("the secret is not taken out of the detail:\n%s", detail)
+	}
+}

@@ -108,6 +108,9 @@ func (h *HTTP) checkURL(r *httpReady) []Problem {
 	ps = append(ps, h.IP.check(r.host)...)
 	config, more := h.TLS.prepare(r.host)
 	config.NextProtos = []string{"h2", "http/1.1"}
+	if v := h.TLS.MaxVersion; v != 0 && v < tls.VersionTLS12 {
+		config.NextProtos = config.NextProtos[1:] // HTTP/2 is not spoken over older versions (RFC 9113, section 9.2)
+	}
 	r.tls = config
 	ps = append(ps, more...)
 	if u.Scheme == "http" && h.TLS.set() {

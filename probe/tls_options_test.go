@@ -229,7 +229,11 @@ func TestTLSVersions(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			port := speaksTLS(t, &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tt.serverMin, MaxVersion: tt.serverMax})
+			server := &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tt.serverMin, MaxVersion: tt.serverMax}
+			if tt.serverMax >= v12 {
+				server.NextProtos = []string{"h2", "http/1.1"}
+			}
+			port := speaksTLS(t, server)
 			config := TLS{CA: ca.pem, MinVersion: tt.min, MaxVersion: tt.max}
 			for _, k := range []Kind{&HTTP{URL: "https://localhost:" + port, TLS: config}, &TCP{Address: "localhost:" + port, TLS: &config}} {
 				a := look(t, k)

@@ -102,6 +102,8 @@ func element(t reflect.Type) (reflect.Type, string) {
 		return e, "[]"
 	case t.Kind() == reflect.Pointer:
 		return t.Elem(), ""
+	case t.Kind() == reflect.Map:
+		return t.Elem(), ".NAME"
 	}
 	return t, ""
 }
@@ -116,7 +118,7 @@ func typeText(t reflect.Type) string {
 		"Quorum": "number, percentage, `all` or `any`", "Expect": "`reachable`, `unreachable` or mapping", "TLS": "`true` or mapping",
 		"Combine": "`pooled`, `worst` or mapping", "Controls": "mapping or `none`",
 		"ClientAuth": "client authentication", "TLSVersion": "`TLS10` to `TLS13`", "TLSCipher": "cipher suite", "TLSCurve": "curve",
-		"OTLPProtocol": "`http` or `grpc`",
+		"OTLPProtocol": "`http` or `grpc`", "HeaderMatch": "`present`, `absent` or mapping", "VersionTLS": "`1.0` to `1.3`",
 		"PasswordHash": "bcrypt hash", "PrivateText": "text", "Scope": "`read` or `write`", "Digest": "SHA-256 in hexadecimal",
 	}
 	switch {

@@ -21,11 +21,11 @@ func laterKeys() []laterSet {
 	return []laterSet{
 		{typeOf[probe.Check], []string{"assert"}, "remove it; assertions in CEL come with a later version"},
 		{typeOf[probe.Check], []string{"max"}, "remove it; limits for each phase come with a later version"},
-		{typeOf[probe.Check], []string{"egress", "source", "interface", "resolvers", "group", "groups", "announced", "maintenance"}, noOption},
+		{typeOf[probe.Check], []string{"egress", "source", "interface", "resolvers", "group", "groups", "maintenance"}, noOption},
 		{typeOf[Web], []string{"rate_limit"}, "remove it; this version limits no rates, a proxy in front can"},
 		{typeOf[probe.HTTP], []string{
 			"connect_to", "host", "proxy", "basic_auth", "bearer", "oauth2", "http_version", "protocol", "compression",
-			"cookies", "traceparent", "source", "interface", "resolvers", "max", "header", "same_host",
+			"cookies", "source", "interface", "resolvers", "max", "same_host",
 		}, noOption},
 		{typeOf[probe.TCP], []string{"dialogue", "steps", "send", "expect", "starttls", "banner", "alert", "source", "interface", "max"}, noOption},
 		{typeOf[probe.DNS], []string{
@@ -39,8 +39,7 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 // laterNested is what comes below the options that are there already.
 func laterNested() []string {
 	return []string{
-		"certificate", "client_certificate", "cert", "key", "min_version", "max_version", "pin", "pins", "warn_days_left",
-		"alpn", "not_regex", "min_size", "json", "within_host",
+		"certificate", "client_certificate", "alpn", "json", "within_host",
 	}
 }
 

@@ -87,6 +87,9 @@ type Attempt struct {
 	// Pending: something of ours was still unacknowledged when the attempt ended, where the system tells. A loss
 	// that was made good only cost time; one that is pending is what the failure is about.
 	Pending bool
+	// Announced: the target says of itself, in the way that the configuration names, that it is in maintenance. The reason
+	// is then status.
+	Announced bool
 	// Detail is what a person needs to see why.
 	Detail Detail
 }
@@ -126,6 +129,8 @@ type Detail struct {
 	Error      string        `json:"error,omitempty"`     // the error chain, if any
 	Addresses  []netip.Addr  `json:"addresses,omitempty"` // what the name resolved to
 	Hops       []string      `json:"hops,omitempty"`      // URLs, with credentials removed
+	TraceID    string        `json:"trace_id,omitempty"`  // 32 hexadecimal digits, if a traceparent was sent
+	SpanIDs    []string      `json:"span_ids,omitempty"`  // 16 hexadecimal digits, one a hop
 	StatusLine string        `json:"status_line,omitempty"`
 	Headers    []string      `json:"headers,omitempty"` // "Name: value", at most 32, sensitive ones redacted
 	Body       string        `json:"body,omitempty"`    // the first KiB, made valid UTF-8
@@ -133,6 +138,7 @@ type Detail struct {
 	Message    string        `json:"message,omitempty"` // a DNS message as text
 	TLS        *TLSDetail    `json:"tls,omitempty"`
 	Assertions []Observation `json:"assertions,omitempty"`
+	Warnings   []string      `json:"warnings,omitempty"` // what is not wrong yet, whatever the outcome
 }
 
 // TLSDetail is what the target's TLS looked like.
@@ -150,6 +156,7 @@ type Certificate struct {
 	Names     []string  `json:"names,omitempty"` // at most 16
 	NotBefore time.Time `json:"not_before"`
 	NotAfter  time.Time `json:"not_after"`
+	Key       string    `json:"key,omitempty"` // "RSA 2048", "ECDSA P-256", "Ed25519"
 }
 
 // An Observation is one assertion, what was wanted and what came.

@@ -1,10 +1,14 @@
 package probe
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"html"
 	"net/http"
 	"net/url"
@@ -95,26 +99,56 @@ func tlsDetail(s *tls.ConnectionState, serverName string, certs []*x509.Certific
 	d := &TLSDetail{ServerName: clip(serverName, maxLine)}
 	if s.Version != 0 {
 		d.Version = tls.VersionName(s.Version)
+	}
+	if s.CipherSuite != 0 {
 		d.Cipher = tls.CipherSuiteName(s.CipherSuite)
 	}
 	for _, c := range certs[:min(len(certs), maxChain)] {
 		d.Chain = append(d.Chain, Certificate{
 			Subject: clip(c.Subject.String(), maxLine), Issuer: clip(c.Issuer.String(), maxLine),
-			Names: certNames(c), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+			Names: certNames(c), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Key: keyText(c.PublicKey),
 		})
 	}
 	return d
 }
 
+// keyText says what kind of key a public key is: "RSA 2048", "ECDSA P-256".
+func keyText(key any) string {
+	switch k := key.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", k.N.BitLen())
+	case *ecdsa.PublicKey:
+		return "ECDSA " + k.Params().Name
+	case ed25519.PublicKey:
+		return "Ed25519"
+	}
+	return ""
+}
+
 func certNames(c *x509.Certificate) []string {
 	var names []string
-	for _, n := range c.DNSNames {
+	for _, n := range c.DNSNames[:min(len(c.DNSNames), maxNames)] {
 		names = append(names, clip(n, 255))
 	}
-	for _, ip := range c.IPAddresses {
+	for _, ip := range c.IPAddresses[:min(len(c.IPAddresses), maxNames)] {
 		names = append(names, ip.String())
 	}
 	return names[:min(len(names), maxNames)]
+}
+
+// clean takes secrets out of what a target has put into its certificates.
+func (d *TLSDetail) clean(hide *redactor) {
+	if len(hide.forms) == 0 {
+		return
+	}
+	d.ServerName = hide.clean(d.ServerName)
+	for i := range d.Chain {
+		c := &d.Chain[i]
+		c.Subject, c.Issuer = hide.clean(c.Subject), hide.clean(c.Issuer)
+		for j := range c.Names {
+			c.Names[j] = hide.clean(c.Names[j])
+		}
+	}
 }
 
 // explain puts the failure of a trail into its attempt's detail.

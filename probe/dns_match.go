@@ -156,10 +156,10 @@ func (q *question) observeSection(name string, m *AnswerMatch, rrs []dns.RR) []O
 		v.counted = slices.DeleteFunc(slices.Clone(v.all), func(d datum) bool { return d.rr.Header().Rrtype == dns.TypeRRSIG })
 	}
 	v.got = shownData(v.all)
-	v.note("any", m.Any, found(v.all, m.Any) > 0, true)
-	v.note("all", m.All, found(v.all, m.All) == len(m.All), true)
-	v.note("none", m.None, found(v.all, m.None) == 0, false)
-	exact := found(v.counted, m.Exact) == len(m.Exact) && known(v.counted, m.Exact)
+	v.note("any", m.Any, among(v.all, m.Any) > 0, true)
+	v.note("all", m.All, among(v.all, m.All) == len(m.All), true)
+	v.note("none", m.None, among(v.all, m.None) == 0, false)
+	exact := among(v.counted, m.Exact) == len(m.Exact) && known(v.counted, m.Exact)
 	v.note("exact", m.Exact, exact, !exact)
 	if c := m.Count; c != nil {
 		held := c.has(len(v.counted))
@@ -188,8 +188,8 @@ func (v *sectionView) add(o Observation, grows bool) {
 	v.obs = append(v.obs, o)
 }
 
-// found counts those matches that a record is.
-func found(ds []datum, ms []RecordMatch) int {
+// among counts those matches that a record is.
+func among(ds []datum, ms []RecordMatch) int {
 	n := 0
 	for i := range ms {
 		if slices.ContainsFunc(ds, func(d datum) bool { return ms[i].is(&d) }) {

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"hash/fnv"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -39,8 +40,8 @@ func evidenceOf(v Verdict, a *Attempt) *Evidence {
 // longestSummary bounds a summary, in runes.
 const longestSummary = 160
 
-// Summary is a line for people: the assertion that failed, else the error, else what was answered. Part of it may be the target's
-// words.
+// Summary is a line for people: the assertion that failed, else the error, else a warning, else what was answered. Part of it
+// may be the target's words.
 func (e *Evidence) Summary() string {
 	for _, o := range e.Detail.Assertions {
 		if !o.Held {
@@ -50,6 +51,8 @@ func (e *Evidence) Summary() string {
 	switch {
 	case e.Detail.Error != "":
 		return inLine(e.Detail.Error)
+	case len(e.Detail.Warnings) > 0:
+		return inLine(e.Detail.Warnings[0])
 	case e.Detail.StatusLine != "":
 		return inLine(e.Detail.StatusLine)
 	case e.Reason == Reached.String():
@@ -65,8 +68,8 @@ func inLine(s string) string {
 	return s
 }
 
-// An EvidenceGate says which evidence is worth sending: on a change of a check's outcome or reason, and
-// otherwise one in five minutes. The zero value is ready; it may be used by many goroutines at a time.
+// An EvidenceGate says which evidence is worth sending: on a change of a check's outcome, reason or warnings, or of what
+// its target announces, and otherwise one in five minutes. The zero value is ready; it may be used by many goroutines at a time.
 // Its memory is bounded: with more checks than gateSize, some are let through more often.
 type EvidenceGate struct {
 	mu     sync.Mutex // guards what is below
@@ -75,9 +78,28 @@ type EvidenceGate struct {
 }
 
 type passed struct {
-	outcome Outcome
-	reason  Reason
-	at      time.Time
+	said said
+	at   time.Time
+}
+
+// said is what evidence is sent for if it changes.
+type said struct {
+	outcome   Outcome
+	reason    Reason
+	announced bool
+	warnings  uint64 // their sum; zero: none
+}
+
+func saidIn(r *Result, e *Evidence) said {
+	s := said{outcome: r.Outcome, reason: r.Reason, announced: r.Announced}
+	if len(e.Detail.Warnings) > 0 {
+		h := fnv.New64a()
+		for _, w := range e.Detail.Warnings {
+			_, _ = h.Write(append([]byte(w), 0)) // a hash takes everything
+		}
+		s.warnings = h.Sum64()
+	}
+	return s
 }
 
 const (
@@ -86,16 +108,17 @@ const (
 )
 
 // Pass reports whether the evidence of a result may be sent, and remembers that it was.
-func (g *EvidenceGate) Pass(r Result, now time.Time) bool {
+func (g *EvidenceGate) Pass(r Result, e *Evidence, now time.Time) bool {
+	next := saidIn(&r, e)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	last, known := g.recent[r.Check]
 	if !known {
 		last = g.older[r.Check]
 	}
-	pass := last.outcome != r.Outcome || last.reason != r.Reason || now.Sub(last.at) >= evidenceEvery
+	pass := last.said != next || now.Sub(last.at) >= evidenceEvery
 	if pass {
-		last = passed{outcome: r.Outcome, reason: r.Reason, at: now}
+		last = passed{said: next, at: now}
 	}
 	if pass || !known {
 		g.keep(r.Check, last)

@@ -19,13 +19,17 @@ type HTTP struct {
 	URL    string `yaml:"url" required:"true"`  // http or https; credentials in it become basic authentication
 	Method string `yaml:"method" default:"GET"` // any method, in capitals
 	// Headers to send. A header whose value holds a secret does not follow a redirect to another host.
-	Headers   map[string][]Template `yaml:"headers"`
-	Send      Template              `yaml:"send,file"` // the body to send
-	Status    []CodeRange           `yaml:"status" default:"[200-299]"`
-	Redirects *int                  `yaml:"redirects" default:"10"` // how many to follow; 0: the redirect is the answer; nil: 10
-	Body      BodyMatch             `yaml:"body"`
-	TLS       TLS                   `yaml:"tls"`
-	IP        IPChoice              `yaml:"ip" default:"4"`
+	Headers   map[string][]Template  `yaml:"headers"`
+	Send      Template               `yaml:"send,file"` // the body to send
+	Status    []CodeRange            `yaml:"status" default:"[200-299]"`
+	Header    map[string]HeaderMatch `yaml:"header"`                 // of the answer, by name
+	Redirects *int                   `yaml:"redirects" default:"10"` // how many to follow; 0: the redirect is the answer; nil: 10
+	Body      BodyMatch              `yaml:"body"`
+	TLS       TLS                    `yaml:"tls"`
+	Announced *Announced             `yaml:"announced"` // how the target tells that it is in maintenance; nil: it does not
+	// Traceparent sends a W3C traceparent with a random trace id for each attempt, which is kept in the evidence.
+	Traceparent bool     `yaml:"traceparent" default:"false"`
+	IP          IPChoice `yaml:"ip" default:"4"`
 
 	ready *httpReady // made by Validate
 }
@@ -43,8 +47,13 @@ type httpReady struct {
 	method    string
 	redirects int
 	tls       *tls.Config
+	// keepBody is how many bytes of the body bodyScan.kept has at least, for who reads it beside body:. It is set
+	// after Validate and before the first attempt; zero costs nothing.
+	keepBody  int
 	names     []string        // of the headers, canonical, in order
 	secret    map[string]bool // the canonical names of headers that hold secrets
+	header    []headerRule    // what the headers of the answer must look like, by name
+	announced []headerRule
 }
 
 // Validate implements Kind.
@@ -64,9 +73,10 @@ func (h *HTTP) Validate() []Problem {
 		ps = append(ps, Problem{Field: "redirects", Message: fmt.Sprintf("found %d, wanted 0 to %d", r.redirects, maxRedirects)})
 	}
 	ps = append(ps, h.checkHeaders(r)...)
-	ps = append(ps, h.checkStatus()...)
+	ps = append(ps, checkCodes("status", h.Status)...)
+	ps = append(ps, h.checkAnswer(r)...)
 	ps = append(ps, h.Body.validate()...)
-	if r.method == http.MethodHead && h.Body.any() {
+	if r.method == http.MethodHead && (h.Body.any() || h.Body.MinSize > 0) {
 		ps = append(ps, Problem{Field: "body", Message: "an answer to HEAD has no body to look into", Hint: "use method: GET"})
 	}
 	if len(ps) == 0 {
@@ -98,6 +108,9 @@ func (h *HTTP) checkURL(r *httpReady) []Problem {
 	ps = append(ps, h.IP.check(r.host)...)
 	config, more := h.TLS.prepare(r.host)
 	config.NextProtos = []string{"h2", "http/1.1"}
+	if v := h.TLS.MaxVersion; v != 0 && v < tls.VersionTLS12 {
+		config.NextProtos = config.NextProtos[1:] // HTTP/2 is not spoken over older versions (RFC 9113, section 9.2)
+	}
 	r.tls = config
 	ps = append(ps, more...)
 	if u.Scheme == "http" && h.TLS.set() {
@@ -152,11 +165,25 @@ func (h *HTTP) checkHeaders(r *httpReady) []Problem {
 	return ps
 }
 
-func (h *HTTP) checkStatus() []Problem {
+// checkAnswer prepares what is wanted of the head of the answer.
+func (h *HTTP) checkAnswer(r *httpReady) []Problem {
+	var ps, more []Problem
+	r.header, ps = headerRules("header", h.Header)
+	if h.Announced != nil {
+		r.announced, more = h.Announced.prepare(h.Status)
+		ps = append(ps, more...)
+	}
+	if h.Traceparent && slices.Contains(r.names, traceHeader) {
+		ps = append(ps, Problem{Field: "traceparent", Message: "found true together with headers.traceparent", Hint: "leave one of them out"})
+	}
+	return ps
+}
+
+func checkCodes(field string, codes []CodeRange) []Problem {
 	var ps []Problem
-	for _, c := range h.Status {
+	for _, c := range codes {
 		if c.From < 100 || c.To > 599 || c.To < c.From {
-			ps = append(ps, Problem{Field: "status", Message: fmt.Sprintf("found %s, wanted codes between 100 and 599", c)})
+			ps = append(ps, Problem{Field: field, Message: fmt.Sprintf("found %s, wanted codes between 100 and 599", c)})
 		}
 	}
 	return ps
@@ -241,6 +268,7 @@ type outgoing struct {
 	header http.Header
 	host   string // of the Host header, if configured
 	body   string
+	tls    *tls.Config
 }
 
 // compose looks up the secrets and makes what is sent.
@@ -272,6 +300,9 @@ func (h *HTTP) compose(w *World, hide *redactor) (outgoing, error) {
 		return outgoing{}, fmt.Errorf("send: %w", err)
 	}
 	out.body = body
+	if out.tls, err = w.equip(h.ready.tls); err != nil {
+		return outgoing{}, err
+	}
 	if p, ok := h.ready.url.User.Password(); ok {
 		hide.add(p)
 		hide.add(h.ready.url.User.Username() + ":" + p)

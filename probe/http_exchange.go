@@ -27,6 +27,8 @@ type exchange struct {
 	scan    *bodyScan
 	tls     *handshake // the last one, or that whose certificates run out first if days are counted
 	readErr error
+	head    *headReader // of the last answer over HTTP/1.1
+	trace   trace
 }
 
 // follow makes the requests and reads the last answer's body.
@@ -45,7 +47,12 @@ func (x *exchange) follow() {
 	}
 	x.resp = resp
 	x.scan = newBodyScan(&x.h.Body, resp.Body, resp.ContentLength)
+	x.scan.ctx, x.scan.keep = x.ctx, x.h.ready.keepBody
 	x.readErr = x.scan.read()
+	if x.readErr != nil && x.head != nil && isTimeout(x.ctx, x.head.err) {
+		// Silence in a trailer is told as one that is too long.
+		x.readErr = x.head.err
+	}
 	x.t.leave()
 	if resp.ProtoMajor == 2 {
 		// HTTP/1.1 bodies are not closed but their connections are: closing one reads it to its end.
@@ -103,6 +110,9 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.hop > 0 || t.w.Verbose {
 		x.hops[t.hop] = x.hide.clean(publicURL(req.URL))
 	}
+	if x.h.Traceparent {
+		x.trace.begin(req)
+	}
 	l := t.reach(x.ctx, "tcp", destination{req.URL.Hostname(), portOf(req.URL), x.h.IP})
 	if l == nil {
 		return nil, t.cause
@@ -139,8 +149,11 @@ func (x *exchange) judge() {
 	if x.scan != nil {
 		x.judgeAnswer()
 	}
-	if t.a.Reason == ReasonNone && x.tls != nil {
+	if x.tls != nil {
 		t.checkDays(&x.h.TLS, x.tls)
+		for i, w := range t.a.Detail.Warnings {
+			t.a.Detail.Warnings[i] = x.hide.clean(w)
+		}
 	}
 	if t.wanted() {
 		x.describe()
@@ -154,12 +167,17 @@ func (x *exchange) judgeAnswer() {
 		t.fail(Stopped, err)
 	case !inCodes(x.h.Status, x.resp.StatusCode):
 		t.fail(Status, fmt.Errorf("found the status %s, wanted %s", x.resp.Status, codesText(x.h.Status)))
+		t.a.Announced = x.announces()
+	case !headersHold(x.ctx, x.h.ready.header, x.resp.Header):
+		t.fail(Header, x.headerFault())
 	case errors.Is(err, errTooLarge):
 		t.fail(TooLarge, fmt.Errorf("the body exceeds %s", Size(x.h.Body.limit())))
 	case err != nil:
 		t.fail(midAnswerReason(x.ctx, err), fmt.Errorf("read the body, after %d bytes: %w", x.scan.size, err))
+	case x.scan.short():
+		t.fail(TooSmall, fmt.Errorf("the body has %d bytes, wanted at least %s", x.scan.size, x.h.Body.MinSize))
 	case !x.scan.held():
-		t.fail(Body, errors.New("the body is not as wanted"))
+		t.fail(Body, x.scan.fault())
 	}
 }
 
@@ -169,8 +187,12 @@ func (x *exchange) describe() {
 	x.t.explain(x.hide)
 	x.hops[0] = x.hide.clean(publicURL(x.h.ready.url))
 	d.Hops = slices.Clip(x.hops[:min(len(x.hops), maxHops)])
-	if x.tls != nil {
+	d.TraceID, d.SpanIDs = x.trace.id, x.trace.spans
+	if x.tls != nil && d.TLS == nil { // that of a handshake that failed is there already
 		d.TLS = x.tls.detail()
+	}
+	if d.TLS != nil {
+		d.TLS.clean(x.hide)
 	}
 	if x.resp != nil {
 		d.StatusLine = clip(x.hide.clean(x.resp.Proto+" "+x.resp.Status), maxLine)
@@ -192,9 +214,11 @@ func (x *exchange) observations() []Observation {
 		What: "status", Want: codesText(x.h.Status), Got: fmt.Sprint(code),
 		Held: inCodes(x.h.Status, code), Reason: Status,
 	}}
+	for i := range x.h.ready.header {
+		obs = append(obs, x.h.ready.header[i].observe(x.ctx, x.resp.Header, x.hide))
+	}
 	if x.readErr == nil {
-		found, _ := x.scan.observe()
-		obs = append(obs, found...)
+		obs = append(obs, x.scan.observe()...)
 	}
 	if errors.Is(x.readErr, errTooLarge) {
 		obs = append(obs, Observation{What: "body.max_size", Want: "at most " + Size(x.h.Body.limit()).String(), Got: "more", Reason: TooLarge})

@@ -27,7 +27,7 @@ func (x *exchange) send(conn net.Conn, req *http.Request) (*http.Response, error
 	if req.URL.Scheme == "http" {
 		return x.sendPlain(conn, req)
 	}
-	config := x.h.ready.tls
+	config := x.out.tls
 	if host := req.URL.Hostname(); x.h.TLS.ServerName == "" && config.ServerName != serverName("", host) {
 		config = config.Clone()
 		config.ServerName = serverName("", host)
@@ -36,7 +36,7 @@ func (x *exchange) send(conn net.Conn, req *http.Request) (*http.Response, error
 	if s == nil {
 		return nil, x.t.cause
 	}
-	if x.tls == nil || x.h.TLS.MinDaysLeft == 0 || expiry(s).Before(expiry(x.tls)) {
+	if x.tls == nil || x.h.TLS.MinDaysLeft+x.h.TLS.WarnDaysLeft == 0 || expiry(s).Before(expiry(x.tls)) {
 		x.tls = s
 	}
 	if s.state.NegotiatedProtocol == "h2" {
@@ -57,7 +57,10 @@ func (x *exchange) sendPlain(conn net.Conn, req *http.Request) (*http.Response, 
 	if _, err := br.Peek(1); err != nil {
 		// A server that will not read may say why before it hangs up; only if it said nothing it is the
 		// writing that failed.
-		return nil, x.broken(firstOf(wrote(), err))
+		if !isAlert(err) {
+			err = firstOf(wrote(), err)
+		}
+		return nil, x.broken(err)
 	}
 	x.t.a.Answered = true
 	x.t.enter(PhaseRead)
@@ -67,6 +70,7 @@ func (x *exchange) sendPlain(conn net.Conn, req *http.Request) (*http.Response, 
 		return nil, x.t.cause
 	}
 	head.left = math.MaxInt
+	x.head = head
 	return resp, nil
 }
 
@@ -154,6 +158,10 @@ func readHead(br *bufio.Reader, req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
+		if resp.ProtoMajor != 1 {
+			// It is not what it says, and would be treated as if it were.
+			return nil, fmt.Errorf("found %s in the status line, wanted HTTP/1.1 or HTTP/1.0", resp.Proto)
+		}
 		if resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
 			return resp, nil
 		}
@@ -180,7 +188,7 @@ func (x *exchange) sendH2(conn net.Conn, req *http.Request) (*http.Response, err
 	out.Close = false // over HTTP/2 it has no meaning
 	resp, err := tr.RoundTrip(out)
 	if err != nil {
-		return nil, x.brokenH2(err)
+		return nil, x.brokenH2(x.alerted(conn, err))
 	}
 	x.t.a.Answered = true
 	x.t.enter(PhaseRead)
@@ -199,6 +207,8 @@ func (x *exchange) brokenH2(err error) error {
 	switch {
 	case errors.Is(err, errSecondConn), strings.Contains(err.Error(), unasked):
 		r = Reset
+	case isAlert(err):
+		r, x.t.a.Answered = TLSHandshake, true
 	case r == ReasonNone:
 		r, x.t.a.Answered = Protocol, true
 	}

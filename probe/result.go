@@ -34,6 +34,7 @@ type Result struct {
 	Latency   LatencyIndex  // of an up slot, from the first attempt's start to the end of the success
 	Under     bool          // the exact latency was below the check's threshold
 	Unvouched bool          // a failure that nobody vouched for, because the configuration has no controls
+	Announced bool          // the target said that it is in maintenance; the outcome is down, the reason status
 	Attempts  int
 	Phases    [NumPhases]LatencyIndex // of the last attempt; NoLatency where it did not occur
 }
@@ -75,6 +76,7 @@ type Evidence struct {
 	Outcome   string        `json:"outcome"`
 	Reason    string        `json:"reason,omitempty"`
 	Suspected string        `json:"suspected,omitempty"` // what an inconclusive slot would have been
+	Announced bool          `json:"announced,omitempty"` // the target said that it is in maintenance
 	Target    string        `json:"target"`
 	Dialled   string        `json:"dialled,omitempty"`
 	Latency   time.Duration `json:"latency_ns"`

@@ -139,7 +139,7 @@ func TestNginx(t *testing.T) {
 		http HTTP
 		want Reason
 	}{
-		{"body", HTTP{URL: "http://" + plain, Body: BodyMatch{Regex: regexp.MustCompile("^(one KiB of text ){64}$")}}, ReasonNone},
+		{"body", HTTP{URL: "http://" + plain, Body: BodyMatch{Regex: []*regexp.Regexp{regexp.MustCompile("^(one KiB of text ){64}$")}}}, ReasonNone},
 		{"gone", HTTP{URL: "http://" + plain + "/gone"}, Status},
 		{"moved and gone", HTTP{URL: "http://" + plain + "/move", Status: []CodeRange{{410, 410}}}, ReasonNone},
 		{"head", HTTP{URL: "http://" + plain, Method: http.MethodHead}, ReasonNone},

@@ -59,12 +59,15 @@ func (c *TCP) Attempt(ctx context.Context, w *World) Attempt {
 	if c.ready == nil {
 		return unready(w, "tcp")
 	}
+	config, err := w.equip(c.ready.tls) // before the clock starts: it may read files
 	t := begin(w, c.ready.to.host, c.IP)
-	if l := t.reach(ctx, "tcp", c.ready.to); l != nil {
-		if c.ready.tls == nil {
+	if err != nil {
+		t.fail(Secret, err)
+	} else if l := t.reach(ctx, "tcp", c.ready.to); l != nil {
+		if config == nil {
 			t.a.Answered = true
 		} else {
-			c.secure(ctx, t, l)
+			c.secure(ctx, t, l, config)
 		}
 	}
 	t.leave()
@@ -73,8 +76,8 @@ func (c *TCP) Attempt(ctx context.Context, w *World) Attempt {
 }
 
 // secure speaks TLS and judges it.
-func (c *TCP) secure(ctx context.Context, t *trail, l *link) {
-	h := t.secure(ctx, l.conn, c.ready.tls)
+func (c *TCP) secure(ctx context.Context, t *trail, l *link, config *tls.Config) {
+	h := t.secure(ctx, l.conn, config)
 	if h == nil {
 		return
 	}

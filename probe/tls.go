@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -15,10 +16,18 @@ import (
 // TLS says how a target's TLS is spoken and judged. The zero value verifies the certificate against the
 // system's roots and the name that is dialled. In a TCP check the word true is a TLS with no settings.
 type TLS struct {
-	ServerName  string `yaml:"server_name"`                          // asked for and verified; default: the target's name
-	MinDaysLeft int    `yaml:"min_days_left"`                        // whole days until the chain expires; zero: not looked at
-	CA          string `yaml:"ca,file"`                              // PEM; if set, these roots and no others
-	SkipVerify  bool   `yaml:"insecure_skip_verify" default:"false"` // any certificate will do; days left still count
+	ServerName   string     `yaml:"server_name"`                          // asked for and verified; default: the target's name
+	MinDaysLeft  int        `yaml:"min_days_left"`                        // whole days until the chain expires; zero: not looked at
+	WarnDaysLeft int        `yaml:"warn_days_left"`                       // with fewer whole days there is a warning in the evidence; zero: never
+	CA           string     `yaml:"ca,file"`                              // PEM; if set, these roots and no others
+	SkipVerify   bool       `yaml:"insecure_skip_verify" default:"false"` // any certificate will do; days left and pins still count
+	MinVersion   VersionTLS `yaml:"min_version"`                          // the oldest spoken; zero: 1.2, or MaxVersion if that is older
+	MaxVersion   VersionTLS `yaml:"max_version"`                          // the newest spoken; zero: 1.3
+	Cert         Template   `yaml:"cert,file"`                            // the client's certificate and what signed it, PEM
+	Key          Template   `yaml:"key"`                                  // its key, PEM: one reference to a secret
+	// Pins are the public keys of which one must be in the verified chain, as base64 of the SHA-256 of the key's
+	// SubjectPublicKeyInfo; unverified, it must be the target's own.
+	Pins []string `yaml:"pins"`
 }
 
 // UnmarshalText reads the short form, true.
@@ -31,39 +40,63 @@ func (c *TLS) UnmarshalText(text []byte) error {
 }
 
 // set reports whether anything is configured.
-func (c *TLS) set() bool { return *c != (TLS{}) }
+func (c *TLS) set() bool { return !reflect.ValueOf(*c).IsZero() }
 
-// prepare makes the part of the TLS configuration that all attempts share.
+// prepare makes the part of the TLS configuration that all attempts share. World.equip adds what is secret.
 func (c *TLS) prepare(host string) (*tls.Config, []Problem) {
 	ready := &tls.Config{ServerName: serverName(c.ServerName, host), InsecureSkipVerify: c.SkipVerify}
+	ps := c.checkDaysLeft()
+	if c.ServerName != "" && !isHostName(c.ServerName) && !isIP(c.ServerName) {
+		ps = append(ps, Problem{Field: "tls.server_name", Message: fmt.Sprintf("found %q, wanted a host name or an address", clip(c.ServerName, 80)), Hint: "write it without scheme and port"})
+	}
+	ps = append(ps, c.prepareVersions(ready)...)
+	ps = append(ps, c.prepareCertificate(ready)...)
+	ps = append(ps, c.preparePins(ready)...)
+	return ready, append(ps, c.prepareRoots(ready)...)
+}
+
+func (c *TLS) checkDaysLeft() []Problem {
 	var ps []Problem
 	if c.MinDaysLeft < 0 {
 		ps = append(ps, Problem{Field: "tls.min_days_left", Message: fmt.Sprintf("found %d, wanted 0 or more", c.MinDaysLeft)})
 	}
-	if c.ServerName != "" && !isHostName(c.ServerName) && !isIP(c.ServerName) {
-		ps = append(ps, Problem{Field: "tls.server_name", Message: fmt.Sprintf("found %q, wanted a host name or an address", clip(c.ServerName, 80)), Hint: "write it without scheme and port"})
+	switch {
+	case c.WarnDaysLeft < 0:
+		ps = append(ps, Problem{Field: "tls.warn_days_left", Message: fmt.Sprintf("found %d, wanted 0 or more", c.WarnDaysLeft)})
+	case c.WarnDaysLeft > 0 && c.WarnDaysLeft <= c.MinDaysLeft:
+		ps = append(ps, Problem{
+			Field: "tls.warn_days_left", Message: fmt.Sprintf("found %d, wanted more than tls.min_days_left (%d): the check fails before it warns", c.WarnDaysLeft, c.MinDaysLeft),
+		})
 	}
+	return ps
+}
+
+func (c *TLS) prepareRoots(ready *tls.Config) []Problem {
 	if c.CA == "" {
 		// Reading the system's roots takes up to a tenth of a second, once. It must not become part of the
 		// latency of the first attempt; whether there are any shows there.
 		_, _ = x509.SystemCertPool()
-		return ready, ps
+		return nil
 	}
+	var ps []Problem
 	if c.SkipVerify {
 		ps = append(ps, Problem{Field: "tls.insecure_skip_verify", Message: "found true together with ca: roots that nothing is verified against", Hint: "leave one of them out"})
 	}
-	roots, err := parseRoots(c.CA)
+	certs, err := parseCertificates(c.CA)
 	if err != nil {
 		ps = append(ps, Problem{Field: "tls.ca", Message: err.Error(), Hint: "give certificates in PEM, or {file: path}"})
 	}
-	ready.RootCAs = roots
-	return ready, ps
+	ready.RootCAs = x509.NewCertPool()
+	for _, cert := range certs {
+		ready.RootCAs.AddCert(cert)
+	}
+	return ps
 }
 
-func parseRoots(text string) (*x509.CertPool, error) {
-	pool := x509.NewCertPool()
-	rest, n := []byte(text), 0
-	for {
+// parseCertificates reads PEM that holds certificates, at least one, and nothing else.
+func parseCertificates(text string) ([]*x509.Certificate, error) {
+	var certs []*x509.Certificate
+	for rest := []byte(text); ; {
 		var b *pem.Block
 		if b, rest = pem.Decode(rest); b == nil {
 			break
@@ -73,15 +106,14 @@ func parseRoots(text string) (*x509.CertPool, error) {
 		}
 		c, err := x509.ParseCertificate(b.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("certificate %d: %w", n+1, err)
+			return nil, fmt.Errorf("certificate %d: %w", len(certs)+1, err)
 		}
-		pool.AddCert(c)
-		n++
+		certs = append(certs, c)
 	}
-	if n == 0 {
+	if len(certs) == 0 {
 		return nil, errors.New("found no certificate, wanted at least one")
 	}
-	return pool, nil
+	return certs, nil
 }
 
 // serverName is the name to ask for: the configured one, or the host. A root dot is not part of a name in
@@ -102,25 +134,32 @@ type handshake struct {
 }
 
 // secure speaks TLS over a connection, as a phase. It returns nil after a failure, which it has noted.
-// The connection's deadline is the handshake's.
+// The connection's deadline is the handshake's. Who has equipped the configuration before the attempt began keeps
+// the reading of a client's key out of the latency.
 func (t *trail) secure(ctx context.Context, conn net.Conn, config *tls.Config) *handshake {
-	t.enter(PhaseTLS)
-	h := &handshake{conn: tls.Client(conn, config), name: config.ServerName}
-	if err := h.conn.Handshake(); err != nil {
-		r := t.handshakeFailed(ctx, err)
-		if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-			h.certs = bad.UnverifiedCertificates
-			if r == TLSUntrusted && expired(h.certs) {
-				r = TLSExpired
-			}
-		}
-		t.fail(r, fmt.Errorf("TLS handshake with %s: %w", t.a.Addr, err))
-		t.a.Detail.TLS = h.detail()
+	config, err := t.w.equip(config)
+	if err != nil {
+		t.fail(Secret, err)
 		return nil
 	}
+	t.enter(PhaseTLS)
+	h := &handshake{conn: tls.Client(lingering{conn}, config), name: config.ServerName}
+	err = h.conn.Handshake()
 	h.state = h.conn.ConnectionState()
 	h.certs = h.state.PeerCertificates
-	return h
+	if err == nil {
+		return h
+	}
+	r := t.handshakeFailed(ctx, err)
+	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		h.certs = bad.UnverifiedCertificates
+		if r == TLSUntrusted && expired(h.certs) {
+			r = TLSExpired
+		}
+	}
+	t.fail(r, fmt.Errorf("TLS handshake with %s: %w", t.a.Addr, err))
+	t.a.Detail.TLS = h.detail()
+	return nil
 }
 
 // handshakeFailed classifies, and marks the attempt as answered if it was the target that objected.
@@ -148,6 +187,9 @@ func certificateReason(err error) Reason {
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 		return TLSUntrusted
 	}
+	if _, ok := errors.AsType[*pinError](err); ok {
+		return TLSUntrusted
+	}
 	return TLSHandshake
 }
 
@@ -156,23 +198,41 @@ func expired(certs []*x509.Certificate) bool {
 	return len(certs) > 0 && time.Now().After(certs[0].NotAfter)
 }
 
-// checkDays judges the days left of a handshake.
+// checkDays judges the days left of a handshake, and warns of them.
 func (t *trail) checkDays(c *TLS, h *handshake) {
-	if c.MinDaysLeft == 0 {
+	if c.MinDaysLeft == 0 && c.WarnDaysLeft == 0 {
 		return
 	}
-	if o := h.days(c, t.a.Start); !o.Held {
+	left := h.daysLeft(t.a.Start)
+	if left < c.MinDaysLeft {
+		o := h.days(c, t.a.Start)
 		t.fail(TLSExpired, fmt.Errorf("the certificate of %s expires on %s, in %s; wanted %s",
 			h.name, expiry(h).UTC().Format(time.DateOnly), o.Got, o.Want))
 	}
+	if left < c.WarnDaysLeft {
+		t.warn("the certificate of %s expires on %s, in %d days; from %d days on there is a warning",
+			h.name, expiry(h).UTC().Format(time.DateOnly), left, c.WarnDaysLeft-1)
+	}
 }
+
+func (h *handshake) daysLeft(now time.Time) int { return int(expiry(h).Sub(now) / (24 * time.Hour)) }
 
 // days compares the whole days left with those wanted.
 func (h *handshake) days(c *TLS, now time.Time) Observation {
-	left := int(expiry(h).Sub(now) / (24 * time.Hour))
+	left := h.daysLeft(now)
 	return Observation{
 		What: "tls.min_days_left", Want: fmt.Sprintf("at least %d days", c.MinDaysLeft), Got: fmt.Sprintf("%d days", left),
 		Held: left >= c.MinDaysLeft, Reason: TLSExpired,
+	}
+}
+
+// maxWarnings is how many warnings an attempt has at most.
+const maxWarnings = 8
+
+// warn notes what is not wrong yet. It is kept whatever comes of the attempt.
+func (t *trail) warn(format string, args ...any) {
+	if len(t.a.Detail.Warnings) < maxWarnings {
+		t.a.Detail.Warnings = append(t.a.Detail.Warnings, clip(fmt.Sprintf(format, args...), maxLine))
 	}
 }
 

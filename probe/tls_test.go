@@ -95,47 +95,6 @@ func TestRedirectChangesTheName(t *testing.T) {
 	wantReason(t, &a, TLSNameMismatch)
 }
 
-func TestHostileTLS(t *testing.T) {
-	hello := func(c net.Conn) { _, _ = io.ReadAtLeast(c, make([]byte, 4096), 5) }
-	tests := []struct {
-		name     string
-		serve    func(net.Conn)
-		want     Reason
-		answered bool
-	}{
-		{"accepts and is silent", func(net.Conn) {}, ResponseTimeout, false},
-		{"hangs up at once", func(c net.Conn) { c.Close() }, Reset, false},
-		{"resets after the hello", func(c net.Conn) { hello(c); resets(c) }, Reset, false},
-		{"half-open", func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() }, Reset, false},
-		{"stalls after the hello", hello, ResponseTimeout, false},
-		{"no TLS", func(c net.Conn) { hello(c); _, _ = io.WriteString(c, "HTTP/1.1 400 Bad Request\r\n\r\n") }, TLSHandshake, true},
-		{"garbage", func(c net.Conn) { hello(c); _, _ = c.Write([]byte(strings.Repeat("\x16\x03\x03\x00\x04abcd", 9))) }, TLSHandshake, true},
-		{"alert", func(c net.Conn) { hello(c); _, _ = c.Write([]byte{21, 3, 3, 0, 2, 2, 40}) }, TLSHandshake, true},
-		{"record too long", func(c net.Conn) { hello(c); _, _ = c.Write([]byte{22, 3, 3, 0xff, 0xff}) }, TLSHandshake, true},
-		{"warnings for ever", func(c net.Conn) {
-			hello(c)
-			for err := error(nil); err == nil; {
-				_, err = c.Write([]byte{21, 3, 3, 0, 2, 1, 90})
-			}
-		}, TLSHandshake, true},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			address := serve(t, tt.serve)
-			for kind, k := range map[string]Kind{
-				"http": &HTTP{URL: "https://" + address}, "tcp": &TCP{Address: address, TLS: &TLS{}},
-			} {
-				a := attempt(t, k, &World{}, patience(tt.want))
-				if a.Reason != tt.want || a.Answered != tt.answered {
-					t.Errorf("%s: -want +got:\n- %s, answered: %v\n+ %s, answered: %v\n(%s)", kind, tt.want, tt.answered, a.Reason, a.Answered, a.Detail.Error)
-				}
-				wantSpans(t, &a)
-			}
-		})
-	}
-}
-
 // TestHostileHTTP2 looks at servers that negotiate HTTP/2 and then misbehave.
 func TestHostileHTTP2(t *testing.T) {
 	ca := newAuthority(t)

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -47,6 +48,13 @@ func TestValidate(t *testing.T) {
 			"body.max_size: negative", "body.contains: empty", "body.contains: longer than", "body.not_contains: longer than", "body: cannot both hold",
 		}},
 		{"body of HEAD", &HTTP{URL: "http://example.com/", Method: "HEAD", Body: BodyMatch{Contains: []string{"x"}}}, []string{"body: no body"}},
+		{"sizes that contradict each other", &HTTP{URL: "http://example.com/", Body: BodyMatch{MinSize: 2 << 20}}, []string{"body.min_size: more than body.max_size (1MiB)"}},
+		{"a size below nothing", &HTTP{URL: "http://example.com/", Body: BodyMatch{MinSize: -1}}, []string{"body.min_size: negative"}},
+		{"size of a body of HEAD", &HTTP{URL: "http://example.com/", Method: "HEAD", Body: BodyMatch{MinSize: 1}}, []string{"body: no body"}},
+		{"a regex and its opposite", &HTTP{URL: "http://example.com/", Body: BodyMatch{
+			Regex: []*regexp.Regexp{regexp.MustCompile("a"), regexp.MustCompile("")}, NotRegex: []*regexp.Regexp{regexp.MustCompile("a")},
+		}}, []string{"body.regex: empty", "body: cannot both hold"}},
+		{"a dear regex", &HTTP{URL: "http://example.com/", Body: BodyMatch{NotRegex: []*regexp.Regexp{regexp.MustCompile("(abcdefghijkl){1000}")}}}, []string{"body.not_regex: instructions"}},
 		{"text longer than the body", &HTTP{URL: "http://example.com/", Body: BodyMatch{Contains: []string{"xxx"}, MaxSize: 2}}, []string{"body.contains: longer than body.max_size"}},
 		{"key for a certificate", &HTTP{URL: "https://example.com/", TLS: TLS{CA: "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}}, []string{"tls.ca: PRIVATE KEY"}},
 

@@ -1,9 +1,12 @@
 package probe
 
 import (
+	"context"
 	"encoding"
+	"io"
 	"math/rand/v2"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -23,6 +26,16 @@ func TestTexts(t *testing.T) {
 		good map[string]string // what is read, and how it is written
 		bad  []string
 	}{
+		{
+			func() text { return new(VersionTLS) },
+			map[string]string{"1.0": "1.0", "1.1": "1.1", "1.2": "1.2", "1.3": "1.3"},
+			[]string{"", "1", "1.4", "1.20", "TLS12", "TLS 1.2", "771", "0.9"},
+		},
+		{
+			func() text { return new(HeaderMatch) },
+			map[string]string{"present": "present", "absent": "absent"},
+			[]string{"", "Present", "gone", "true"},
+		},
 		{
 			func() text { return new(Size) },
 			map[string]string{"1MiB": "1MiB", "1024KiB": "1MiB", "1000B": "1kB", "1 kB": "1kB", "3MB": "3MB", "0B": "0B", "100B": "100B"},
@@ -132,44 +145,110 @@ func FuzzSize(f *testing.F) {
 // whole.
 func TestBodyAgainstWhole(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 300 {
+	exprs := []string{`a{7}`, `ba\n$`, `^a`, `b+a+\nb`, `外形+a`, `(?i)形A\n`, `\x{fffd}b`, `\A\z`, `[^ab\n外]{2}`}
+	some := func(n int) (res []*regexp.Regexp) {
+		for range r.IntN(n) {
+			res = append(res, regexp.MustCompile(exprs[r.IntN(len(exprs))]))
+		}
+		return res
+	}
+	for range 60 {
 		var b strings.Builder
 		for range r.IntN(3) * wholeBody / 2 {
-			b.WriteByte("ab\xff\n"[r.IntN(4)])
+			b.WriteString([]string{"a", "b", "\xff", "\n", "外", "形", "\xe5"}[r.IntN(7)])
 		}
 		body := b.String()
 		m := &BodyMatch{
 			Contains:    []string{strings.Repeat("a", 1+r.IntN(9)), strings.Repeat("ab", 1+r.IntN(5))},
 			NotContains: []string{strings.Repeat("b", 1+r.IntN(12))},
-			Regex:       regexp.MustCompile([]string{`a{7}`, `ba\n$`, `^a`, `b+a+\nb`}[r.IntN(4)]),
+			Regex:       some(4), NotRegex: some(3),
+			steps: []int{0, 1 << 30}[r.IntN(2)], // in one go, or so that it can be interrupted
 		}
-		want := []bool{
-			strings.Contains(body, m.Contains[0]), strings.Contains(body, m.Contains[1]),
-			!strings.Contains(body, m.NotContains[0]), m.Regex.MatchString(body),
+		want := []bool{strings.Contains(body, m.Contains[0]), strings.Contains(body, m.Contains[1]), !strings.Contains(body, m.NotContains[0])}
+		for i, re := range m.patterns() {
+			want = append(want, re.MatchString(body) == (i < len(m.Regex)))
 		}
 		src := strings.NewReader(body)
 		s := newBodyScan(m, src, -1)
+		s.ctx = t.Context()
 		if r.IntN(2) == 0 {
 			s.src = iotest.HalfReader(src)
 		}
 		if err := s.read(); err != nil {
 			t.Fatal(err)
 		}
-		obs, all := s.observe()
 		var got []bool
-		held := true
-		for _, o := range obs {
+		for _, o := range s.observe() {
 			got = append(got, o.Held)
-			held = held && o.Held
 		}
-		if diff := cmp.Diff(want, got); diff != "" || all != held || s.held() != held {
-			t.Errorf("body of %d bytes, %v: -want +got:\n%s", len(body), m, diff)
+		if diff := cmp.Diff(want, got); diff != "" || s.held() == slices.Contains(got, false) {
+			t.Errorf("body of %d bytes, %v: held: %v, -want +got:\n%s", len(body), m, s.held(), diff)
 		}
 		if s.size != int64(len(body)) {
 			t.Errorf("size -want +got:\n- %d\n+ %d", len(body), s.size)
 		}
 	}
 }
+
+// FuzzPattern compares matching in pieces, cut anywhere, with matching the whole.
+func FuzzPattern(f *testing.F) {
+	f.Add("外形+a$", "b外形形a", uint8(4), uint8(6))
+	f.Add("^\\x{fffd}|(?s)a.b", "\xe5a\xffb", uint8(1), uint8(0))
+	f.Fuzz(func(t *testing.T, expr, body string, a, b uint8) {
+		re, err := regexp.Compile(expr)
+		if err != nil || programSize(re) > maxProgram {
+			return
+		}
+		i := min(int(a), len(body))
+		j := min(i+int(b), len(body))
+		var ps patterns
+		ps.begin(t.Context(), []*regexp.Regexp{re})
+		for _, piece := range []string{body[:i], body[i:j], body[j:]} {
+			ps.feed([]byte(piece))
+		}
+		if got, want := ps.end()[0], foundIf(re.MatchString(body)); got != want {
+			t.Errorf("%q in %q, %q, %q: got %v, want %v", expr, body[:i], body[i:j], body[j:], got, want)
+		}
+	})
+}
+
+// TestMatchingEndsInTime: a regex that is dear, and a body that was made for it, do not outlive the attempt. The body is
+// there, so it is the answer that is not as wanted.
+func TestMatchingEndsInTime(t *testing.T) {
+	re := regexp.MustCompile(`(a?b?){500}(ba){450}$`)
+	for name, size := range map[string]int{"whole": wholeBody / 2, "as it streams": 4 * wholeBody} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := &BodyMatch{Regex: []*regexp.Regexp{re}, NotRegex: []*regexp.Regexp{re}}
+			if ps := m.validate(); len(ps) != 1 {
+				t.Fatalf("validate() found %v, want the contradiction alone", ps)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			s := newBodyScan(m, strings.NewReader(strings.Repeat("ab", size/2)), -1)
+			s.ctx = ctx
+			s.src = io.TeeReader(s.src, cancelling{cancel})
+			if err := s.read(); err != nil {
+				t.Fatal(err)
+			}
+			if s.held() {
+				t.Error("both the regex and its opposite hold")
+			}
+			for _, o := range s.observe() {
+				if o.Held || o.Got != "not decided in time" {
+					t.Errorf("%s: got %q, held: %v, want it to be undecided", o.What, o.Got, o.Held)
+				}
+			}
+			if err := s.fault(); !strings.Contains(err.Error(), "time") {
+				t.Errorf("got %q, want a word about the time", err)
+			}
+		})
+	}
+}
+
+// cancelling ends a context as soon as something is written to it.
+type cancelling struct{ cancel func() }
+
+func (c cancelling) Write(b []byte) (int, error) { c.cancel(); return len(b), nil }
 
 func TestClip(t *testing.T) {
 	tests := []struct {

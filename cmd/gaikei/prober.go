@@ -77,7 +77,7 @@ func (p *prober) Run(ctx context.Context, id string, slot int64) {
 	}
 	r, ev := p.eyes.Load().looker.Look(ctx, c, slot)
 	p.outbox.Result(r)
-	if p.gate.Pass(r, time.Now()) {
+	if p.gate.Pass(r, ev, time.Now()) {
 		p.outbox.Evidence(ev)
 	}
 }

@@ -273,6 +273,12 @@ func showTrial(w io.Writer, format string, e *probe.Evidence) error {
 	if e.Suspected != "" {
 		fmt.Fprintf(w, "  would have been: %s\n", e.Suspected)
 	}
+	if e.Announced {
+		fmt.Fprintln(w, "  announced by the target: maintenance")
+	}
+	for _, warning := range e.Detail.Warnings {
+		fmt.Fprintf(w, "  ! %s\n", printable(warning))
+	}
 	showWaterfall(w, e)
 	showDetail(w, e)
 	return nil
@@ -322,6 +328,7 @@ func showDetail(w io.Writer, e *probe.Evidence) {
 			field(w, "hop", h)
 		}
 	}
+	field(w, "trace", d.TraceID)
 	field(w, "status", d.StatusLine)
 	field(w, "error", d.Error)
 	showTLS(w, d.TLS)
@@ -346,7 +353,7 @@ func showTLS(w io.Writer, t *probe.TLSDetail) {
 	field(w, "tls", strings.TrimSpace(t.Version+" "+t.Cipher+" "+t.ServerName))
 	for _, c := range t.Chain {
 		days := int(time.Until(c.NotAfter).Hours() / 24)
-		field(w, "certificate", fmt.Sprintf("%s, issued by %s, until %s (%d days)", c.Subject, c.Issuer, c.NotAfter.Format(time.DateOnly), days))
+		field(w, "certificate", fmt.Sprintf("%s, %s, issued by %s, until %s (%d days)", c.Subject, c.Key, c.Issuer, c.NotAfter.Format(time.DateOnly), days))
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -67,6 +69,45 @@ func TestTry(t *testing.T) {
 				t.Errorf("a target can write to the terminal: %q", out)
 			}
 		})
+	}
+}
+
+// TestTryWarns: a warning is shown, and is no failure; what the target announces is shown beside the failure.
+func TestTryWarns(t *testing.T) {
+	secure := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "60")
+		if r.Header.Get("Traceparent") == "" {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+	}))
+	defer secure.Close()
+	file := filepath.Join(t.TempDir(), "gaikei.yaml")
+	text := strings.ReplaceAll(`
+regions: {tokyo: {}}
+controls: none
+checks:
+  - {name: soon, http: {url: "URL", traceparent: true, tls: {insecure_skip_verify: true, warn_days_left: 999999}}}
+  - {name: closed, http: {url: "URL", announced: {header: {Retry-After: present}}, tls: {insecure_skip_verify: true}}}
+`, "URL", secure.URL)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for check, want := range map[string]struct {
+		code  int
+		lines []string
+	}{
+		"soon":   {exitFine, []string{"  up  ", "  ! the certificate of 127.0.0.1 expires on ", "  trace    ", "RSA 2048"}},
+		"closed": {exitNegative, []string{"down (status)", "announced by the target: maintenance"}},
+	} {
+		code, out, errs := gaikei(t, "try", "-c", file, check)
+		if code != want.code {
+			t.Errorf("%s: exit code %d, want %d\n%s%s", check, code, want.code, out, errs)
+		}
+		for _, line := range want.lines {
+			if !strings.Contains(out, line) {
+				t.Errorf("%s: %q is not in the output:\n%s", check, line, out)
+			}
+		}
 	}
 }
 

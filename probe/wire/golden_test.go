@@ -22,10 +22,11 @@ var update = flag.Bool("update", false, "write golden files that do not exist")
 func TestGolden(t *testing.T) {
 	s := sample()
 	for name, want := range map[string]*probe.Batch{
-		"v1-epochs":  {Epochs: s.Epochs},
-		"v1-results": {Results: s.Results},
-		"v1-missed":  {Missed: s.Missed},
-		"v1-all":     s,
+		"v1-epochs":    {Epochs: s.Epochs},
+		"v1-results":   {Results: s.Results},
+		"v1-missed":    {Missed: s.Missed},
+		"v1-all":       s,
+		"v1-announced": {Results: announced()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join("testdata", name)

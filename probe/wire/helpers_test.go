@@ -99,3 +99,15 @@ func sample() *probe.Batch {
 		Missed: []probe.MissedRange{{Check: "zone", From: 1795392000000, To: 1795395600000, Reason: probe.Stopped}},
 	}
 }
+
+// announced are results of a target that told of its maintenance, and then did no longer.
+func announced() []probe.Result {
+	first := probe.Result{
+		Check: "shop", Slot: 1795392000025, Outcome: probe.Down, Reason: probe.Status, Latency: probe.NoLatency, Announced: true,
+		Attempts: 1, Phases: noPhases,
+	}
+	first.Phases[probe.PhaseConnect], first.Phases[probe.PhaseWait] = -250, -120
+	next := first
+	next.Slot, next.Announced = next.Slot+30_000, false
+	return []probe.Result{first, next}
+}

@@ -193,6 +193,9 @@ func (p *packer) sparse(r *probe.Result) {
 			c.Phases = append(c.Phases, int32(l))
 		}
 	}
+	if r.Announced {
+		c.Phases = append(c.Phases, 0)
+	}
 }
 
 func checkResult(r *probe.Result) error {
@@ -237,6 +240,9 @@ func phaseMask(r *probe.Result) uint32 {
 		if l != probe.NoLatency {
 			mask |= 1 << ph
 		}
+	}
+	if r.Announced {
+		mask |= maskAnnounced
 	}
 	return mask
 }

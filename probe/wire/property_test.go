@@ -47,7 +47,7 @@ func anyBatch(t *rapid.T) *probe.Batch {
 			Outcome: rapid.SampledFrom(probe.Outcomes()).Draw(t, "outcome"), Reason: anyReason().Draw(t, "reason"),
 			Lag:     time.Duration(rapid.Uint32().Draw(t, "lag")) * time.Millisecond,
 			Latency: anyLatency().Draw(t, "latency"), Under: rapid.Bool().Draw(t, "under"),
-			Unvouched: rapid.Bool().Draw(t, "unvouched"), Attempts: rapid.IntRange(0, 65535).Draw(t, "attempts"),
+			Unvouched: rapid.Bool().Draw(t, "unvouched"), Announced: rapid.Bool().Draw(t, "announced"), Attempts: rapid.IntRange(0, 65535).Draw(t, "attempts"),
 		}
 		for ph := range r.Phases {
 			r.Phases[ph] = anyLatency().Draw(t, "phase")

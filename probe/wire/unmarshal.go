@@ -282,6 +282,7 @@ func (u *unpacker) latencies(f byte, mask uint32, r *probe.Result) (err error) {
 	for ph := range r.Phases {
 		r.Phases[ph] = probe.NoLatency
 	}
+	r.Announced = mask&maskAnnounced != 0
 	for ; mask != 0; mask &= mask - 1 {
 		l, err := indexOf(u.Phases[u.phases])
 		if err != nil {

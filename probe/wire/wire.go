@@ -47,6 +47,10 @@ const (
 	flagAttempts  = 1 << 7
 )
 
+// maskAnnounced marks in a phase mask a result that its target announced: a phase of no length. The flags are full, a column
+// of its own would make older readers refuse the message, and they leave out phases that they do not know.
+const maskAnnounced = 1 << 31
+
 // CheckName reports what is wrong with the name of a check, region or prober: names match
 // [a-z0-9]([-a-z0-9.]*[a-z0-9])? and have at most 63 bytes.
 func CheckName(name string) error {

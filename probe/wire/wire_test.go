@@ -169,7 +169,7 @@ func TestNewerNumbers(t *testing.T) {
 	c := m.Results
 	c.Flags[0] = byte(probe.Down) | 1<<5
 	c.Reason = []uint32{200}
-	c.PhaseMask[0] = 1<<probe.PhaseTLS | 1<<31
+	c.PhaseMask[0] = 1<<probe.PhaseTLS | 1<<30
 	c.Phases = []int32{5, 6}
 	m.Missed = []*pb.Missed{{SpanMs: 1, Reason: 201}}
 

@@ -202,13 +202,16 @@ type Results struct {
 	// One byte a result: bits 0-2 outcome (1 up, 2 down, 3 expected_unreachable, 4 unexpected, 5 inconclusive,
 	// 6 missed), 3 under the latency threshold, 4 unvouched, 5 has a reason, 6 has a latency, 7 has a number of
 	// attempts (else it is 1).
-	Flags         []byte   `protobuf:"bytes,3,opt,name=flags,proto3" json:"flags,omitempty"`
-	LagMs         []uint32 `protobuf:"varint,4,rep,packed,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
-	Reason        []uint32 `protobuf:"varint,5,rep,packed,name=reason,proto3" json:"reason,omitempty"`
-	Latency       []int32  `protobuf:"zigzag32,6,rep,packed,name=latency,proto3" json:"latency,omitempty"` // DDSketch index, gamma 101/99, seconds
-	Attempts      []uint32 `protobuf:"varint,7,rep,packed,name=attempts,proto3" json:"attempts,omitempty"`
-	PhaseMask     []uint32 `protobuf:"varint,8,rep,packed,name=phase_mask,json=phaseMask,proto3" json:"phase_mask,omitempty"` // bit n: phase n occurred (0 resolve, 1 connect, 2 tls, 3 wait, 4 read, 5 exchange)
-	Phases        []int32  `protobuf:"zigzag32,9,rep,packed,name=phases,proto3" json:"phases,omitempty"`                      // DDSketch indexes by result, then by phase
+	Flags    []byte   `protobuf:"bytes,3,opt,name=flags,proto3" json:"flags,omitempty"`
+	LagMs    []uint32 `protobuf:"varint,4,rep,packed,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	Reason   []uint32 `protobuf:"varint,5,rep,packed,name=reason,proto3" json:"reason,omitempty"`
+	Latency  []int32  `protobuf:"zigzag32,6,rep,packed,name=latency,proto3" json:"latency,omitempty"` // DDSketch index, gamma 101/99, seconds
+	Attempts []uint32 `protobuf:"varint,7,rep,packed,name=attempts,proto3" json:"attempts,omitempty"`
+	// Bit n: phase n occurred (0 resolve, 1 connect, 2 tls, 3 wait, 4 read, 5 exchange). Bit 31 is no phase: the target
+	// announced that it is in maintenance. It has an entry in phases, 0, so that older readers leave it out with the phases
+	// that they do not know.
+	PhaseMask     []uint32 `protobuf:"varint,8,rep,packed,name=phase_mask,json=phaseMask,proto3" json:"phase_mask,omitempty"`
+	Phases        []int32  `protobuf:"zigzag32,9,rep,packed,name=phases,proto3" json:"phases,omitempty"` // DDSketch indexes by result, then by phase
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

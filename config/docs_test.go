@@ -106,7 +106,8 @@ func typeText(t reflect.Type) string {
 		"Quorum": "number, percentage, `all` or `any`", "Expect": "`reachable`, `unreachable` or mapping", "TLS": "`true` or mapping",
 		"Combine": "`pooled`, `worst` or mapping", "Controls": "mapping or `none`",
 		"ClientAuth": "client authentication", "TLSVersion": "`TLS10` to `TLS13`", "TLSCipher": "cipher suite", "TLSCurve": "curve",
-		"OTLPProtocol": "`http` or `grpc`",
+		"OTLPProtocol": "`http` or `grpc`", "SendText": "text with references", "Hex": "bytes in hexadecimal", "Closing": "`send` or `expect`",
+		"StartTLS": "protocol", "TLSAlert": "alert", "Banner": "text or mapping",
 		"PasswordHash": "bcrypt hash", "PrivateText": "text", "Scope": "`read` or `write`", "Digest": "SHA-256 in hexadecimal",
 	}
 	switch {

@@ -109,12 +109,11 @@ type refusal struct{ alerts []TLSAlert }
 
 func (r *refusal) make(v *conversation) (Reason, error) {
 	if h := v.handshake(); h == nil {
-		a, ok := alertOf(v.t.cause)
-		if !ok || !slices.Contains(r.alerts, a) {
+		if !r.wants(v, v.t.cause) {
 			return v.t.a.Reason, v.t.cause
 		}
 		v.t.a.Reason, v.t.cause = ReasonNone, nil
-		return r.refused(v, a)
+		return ReasonNone, nil
 	}
 	v.said = true
 	if v.tls.state.Version < tls.VersionTLS13 {
@@ -123,9 +122,13 @@ func (r *refusal) make(v *conversation) (Reason, error) {
 	return r.await(v)
 }
 
-func (r *refusal) refused(v *conversation, a TLSAlert) (Reason, error) {
-	v.rec.note = "the alert " + a.String()
-	return ReasonNone, nil
+// wants reports whether a failure is one of the alerts, and notes what it is.
+func (r *refusal) wants(v *conversation, err error) bool {
+	a, ok := alertOf(err)
+	if v.rec.note = "another failure"; ok {
+		v.rec.note = "the alert " + a.String()
+	}
+	return ok && slices.Contains(r.alerts, a)
 }
 
 func (r *refusal) accepted(v *conversation) (Reason, error) {
@@ -145,9 +148,8 @@ func (r *refusal) await(v *conversation) (Reason, error) {
 	if err == nil || errors.Is(err, errFull) || silenceReason(v.ctx, err) == Reset {
 		return r.accepted(v)
 	}
-	a, ok := alertOf(err)
-	if ok && slices.Contains(r.alerts, a) {
-		return r.refused(v, a)
+	if r.wants(v, err) {
+		return ReasonNone, nil
 	}
 	return v.lost(err, TLSHandshake)
 }

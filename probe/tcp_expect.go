@@ -18,7 +18,7 @@ const (
 	// and cannot be interrupted. So the size of expressions is bounded, and the window of large ones is smaller:
 	// trying once takes a tenth of a second at most.
 	maxInstructions = 500
-	maxWork         = 3 << 20
+	maxWork         = 2 << 20
 	// eagerWork is how much is done on every piece that comes. After that a target that sends byte by byte is
 	// matched more rarely: when an eighth more has come, or nothing for a while.
 	eagerWork = 16 << 20

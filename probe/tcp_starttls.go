@@ -113,9 +113,10 @@ type securing struct{}
 
 func (*securing) make(v *conversation) (Reason, error) {
 	if h := v.handshake(); h == nil {
+		v.rec.note = "a failure"
 		return v.t.a.Reason, v.t.cause
 	}
-	v.rec.note = "spoken"
+	v.rec.note = "one"
 	return ReasonNone, nil
 }
 

@@ -3,7 +3,6 @@ package probe
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"regexp"
@@ -202,7 +201,7 @@ func FuzzExpecting(f *testing.F) {
 	f.Add("^\u00e9+z", []byte("\xc3\xa9\xc3"), uint8(1))
 	f.Fuzz(func(t *testing.T, pattern string, says []byte, piece uint8) {
 		re, err := regexp.Compile(pattern)
-		if err != nil || len(says) > 4096 || piece == 0 {
+		if err != nil || len(pattern) > 64 || len(says) > 4096 || piece == 0 {
 			return
 		}
 		e, err := newExpecting(re)
@@ -220,6 +219,5 @@ func FuzzExpecting(f *testing.F) {
 		if (r == ReasonNone) != (err == nil) || (r == ReasonNone) != re.Match(says) && !strings.ContainsAny(pattern, "$bBzZ") {
 			t.Errorf("reason %q (%v), and whether it matches: %v", r, err, re.Match(says))
 		}
-		_ = fmt.Sprint(err)
 	})
 }

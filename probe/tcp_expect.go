@@ -80,22 +80,18 @@ func (e *expecting) make(v *conversation) (Reason, error) {
 	s := search{}
 	v.room = e.window
 	for {
-		if s.due(len(v.buf), e) {
+		var ended error
+		for ended == nil && !s.due(len(v.buf), e) {
+			ended = e.more(v, &s)
+		}
+		// Whatever ended the wait, what has not been tried may match.
+		if len(v.buf) > s.tried {
 			if r, err := e.try(v, &s); r != ReasonNone || err == nil {
 				return r, err
 			}
 		}
-		err := e.more(v, &s)
-		if err == nil {
-			continue
-		}
-		if len(v.buf) > s.tried { // the last chance of what was not tried yet
-			if r, err := e.try(v, &s); r != ReasonNone || err == nil {
-				return r, err
-			}
-		}
-		if !errors.Is(err, errQuiet) {
-			return v.lost(err, Dialogue)
+		if ended != nil && !errors.Is(ended, errQuiet) {
+			return v.lost(ended, Dialogue)
 		}
 	}
 }

@@ -246,7 +246,7 @@ func (p *planner) send(s *Step, i int, what string) {
 	for _, name := range s.Send.captures() {
 		p.useCapture(name, what)
 	}
-	p.add(what, "it goes out", m)
+	p.add(what, "all of it sent", m)
 }
 
 // useCapture finds the expressions that a capture is of.

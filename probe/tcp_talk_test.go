@@ -157,9 +157,9 @@ func TestTCPSteps(t *testing.T) {
 	}
 	want := []Observation{
 		{What: "banner", Want: `with "+OK"`, Got: `"+OK"`, Held: true},
-		{What: "dialogue[0].send", Want: "it goes out", Got: "9 bytes sent", Held: true},
+		{What: "dialogue[0].send", Want: "all of it sent", Got: "9 bytes sent", Held: true},
 		{What: "dialogue[1].expect", Want: `\+OK\r\n`, Got: `" ready <1896.697@mail.example>\r\n+OK\r\n"`, Held: true},
-		{What: "dialogue[2].send", Want: "it goes out", Got: "8 bytes sent", Held: true},
+		{What: "dialogue[2].send", Want: "all of it sent", Got: "8 bytes sent", Held: true},
 		{What: "dialogue[3].expect_text", Want: `"-ERR"`, Got: `"+OK 3 messages\r\n"`, Reason: Dialogue},
 	}
 	if d := cmp.Diff(want, got); d != "" {

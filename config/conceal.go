@@ -20,7 +20,24 @@ func conceal(text, key string) string {
 	if outer, name, ok := strings.Cut(key, "."); ok && outer == "headers" && isSensitive(name) && !strings.Contains(strings.ReplaceAll(text, escapedOpen, ""), open) {
 		return concealment
 	}
+	if key == "send" && isLogin(text) {
+		return concealment
+	}
 	return concealURL(text)
+}
+
+// isLogin reports whether what is sent to a server has a command that passes a credential, other than by reference:
+// "PASS …", "AUTH PLAIN …", and with a tag before it as in IMAP "a1 LOGIN …".
+func isLogin(text string) bool {
+	words := strings.Fields(strings.ToUpper(text))
+	for i, word := range words[:min(2, len(words))] {
+		switch word {
+		case "PASS", "AUTH", "LOGIN", "AUTHENTICATE":
+			rest := words[i+1:]
+			return len(rest) > 0 && rest[0] != "TLS" && !strings.Contains(strings.ReplaceAll(text, escapedOpen, ""), open)
+		}
+	}
+	return false
 }
 
 // isSensitive reports whether a header or a query parameter of this name carries a credential as a rule.

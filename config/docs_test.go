@@ -119,6 +119,8 @@ func typeText(t reflect.Type) string {
 		"Combine": "`pooled`, `worst` or mapping", "Controls": "mapping or `none`",
 		"ClientAuth": "client authentication", "TLSVersion": "`TLS10` to `TLS13`", "TLSCipher": "cipher suite", "TLSCurve": "curve",
 		"OTLPProtocol": "`http` or `grpc`", "HeaderMatch": "`present`, `absent` or mapping", "VersionTLS": "`1.0` to `1.3`",
+		"SendText": "text with references", "Hex": "bytes in hexadecimal", "Closing": "`send` or `expect`",
+		"StartTLS": "protocol", "TLSAlert": "alert", "Banner": "text or mapping",
 		"PasswordHash": "bcrypt hash", "PrivateText": "text", "Scope": "`read` or `write`", "Digest": "SHA-256 in hexadecimal",
 	}
 	switch {

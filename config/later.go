@@ -27,7 +27,7 @@ func laterKeys() []laterSet {
 			"connect_to", "host", "proxy", "basic_auth", "bearer", "oauth2", "http_version", "protocol", "compression",
 			"cookies", "source", "interface", "resolvers", "max", "same_host",
 		}, noOption},
-		{typeOf[probe.TCP], []string{"dialogue", "steps", "send", "expect", "starttls", "banner", "alert", "source", "interface", "max"}, noOption},
+		{typeOf[probe.TCP], []string{"source", "interface", "max"}, noOption},
 		{typeOf[probe.DNS], []string{
 			"source", "interface", "max",
 		}, noOption},

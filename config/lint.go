@@ -116,7 +116,7 @@ func (l *linter) check(c *probe.Check, path string) {
 	l.encoder.plain = false
 	l.encoder.node(reflect.ValueOf(c.Kind).Elem(), "")
 	if l.encoder.plain {
-		l.warn(path+"."+kindOf(c.Kind), c.Name+": a credential is written out in the file", `keep it at the probers: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"}`)
+		l.warn(path+"."+kindOf(c.Kind), c.Name+": a credential is written out in the file", `keep it at the probers, by reference: "${env:GAIKEI_SECRET_…}"`)
 	}
 }
 

@@ -82,7 +82,7 @@ func TestLint(t *testing.T) {
 			"x:5:9: notify: there is no SLO, so only faults of Gaikei itself are told (add slos; 'gaikei slo draft' has some to begin with)",
 		}},
 		{"a credential", with(`tcp: {address: "192.0.2.1:80"}`, `http: {url: "http://user:secret@192.0.2.1/"}`), []string{
-			`x:4:49: checks[0].http: x: a credential is written out in the file (keep it at the probers: headers: {Authorization: "Bearer ${env:GAIKEI_SECRET_…}"})`,
+			`x:4:49: checks[0].http: x: a credential is written out in the file (keep it at the probers, by reference: "${env:GAIKEI_SECRET_…}")`,
 		}},
 		{"a provisional objective", calmFile + "slos: [{name: s, checks: x, objective: 99%, window: 28d, provisional: true}]\n", []string{
 			"x:5:71: slos[0].provisional: s: the objective is provisional (review it with what was observed, then remove provisional)",

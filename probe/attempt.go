@@ -15,7 +15,7 @@ const (
 	PhaseTLS                   // TLS handshake
 	PhaseWait                  // from writing the request to the first byte of the answer
 	PhaseRead                  // from there to the end of the body, or its limit
-	PhaseExchange              // a DNS query and its answer
+	PhaseExchange              // a DNS query and its answer; one part of a conversation over TCP
 	NumPhases
 )
 

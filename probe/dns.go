@@ -161,7 +161,11 @@ func (d *DNS) Attempt(ctx context.Context, w *World) Attempt {
 
 // question begins an attempt.
 func (d *DNS) question(ctx context.Context, w *World) question {
+	config, err := w.equip(d.ready.tls) // before the clock starts: it may read files
 	t := begin(w, d.ready.to.host, d.IP)
 	t.a.Datagram = d.Transport == DNSOverUDP
-	return question{d: d, t: t, ctx: ctx, via: d.Transport, query: d.ready.query}
+	if err != nil {
+		t.fail(Secret, err)
+	}
+	return question{d: d, t: t, ctx: ctx, via: d.Transport, query: d.ready.query, config: config}
 }

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -26,6 +27,7 @@ type question struct {
 	ctx     context.Context
 	via     DNSTransport // of the exchange that is made
 	query   dns.Msg
+	config  *tls.Config // nil: none
 	cookie  cookie
 	tls     *handshake // nil: none, or it failed
 	reply   *dns.Msg   // nil: none
@@ -49,7 +51,7 @@ const maxNotes = 16
 func (q *question) run() {
 	defer q.t.leave()
 	to, ok := q.server()
-	if !ok {
+	if !ok || q.t.a.Reason != ReasonNone {
 		return
 	}
 	l := q.t.reach(q.ctx, q.via.network(), to)
@@ -58,7 +60,7 @@ func (q *question) run() {
 	}
 	conn := l.conn
 	if q.via.encrypted() {
-		if q.tls = q.t.secure(q.ctx, conn, q.d.ready.tls); q.tls == nil {
+		if q.tls = q.t.secure(q.ctx, conn, q.config); q.tls == nil {
 			return
 		}
 		conn = q.tls.conn

@@ -18,8 +18,8 @@ import (
 	"time"
 )
 
-// record is a TLS record; handshake records have the type 22, alerts 21.
-func record(typ byte, body string) string {
+// tlsRecord is a TLS record; handshake records have the type 22, alerts 21.
+func tlsRecord(typ byte, body string) string {
 	return string([]byte{typ, 3, 3, byte(len(body) >> 8), byte(len(body))}) + body
 }
 
@@ -56,27 +56,27 @@ func TestHostileTLS(t *testing.T) {
 		{"half-open", func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() }, Reset, Inconclusive},
 		{"half-open after the hello", afterHello(func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() }), Reset, Inconclusive},
 		{"stalls after the hello", afterHello(func(net.Conn) {}), ResponseTimeout, Inconclusive},
-		{"one byte at a time", dripsTLS(record(22, strings.Repeat("x", 9999))), ResponseTimeout, Inconclusive},
+		{"one byte at a time", dripsTLS(tlsRecord(22, strings.Repeat("x", 9999))), ResponseTimeout, Inconclusive},
 		{"no TLS", writes("HTTP/1.1 400 Bad Request\r\n\r\n"), TLSHandshake, Down},
 		{"zeros", writes(strings.Repeat("\x00", 999)), TLSHandshake, Down},
-		{"garbage", writes(strings.Repeat(record(22, "abcd"), 9)), TLSHandshake, Down},
+		{"garbage", writes(strings.Repeat(tlsRecord(22, "abcd"), 9)), TLSHandshake, Down},
 		{"record too long", writes("\x16\x03\x03\xff\xff"), TLSHandshake, Down},
 		{"half a record", writes("\x16\x03\x03\x00\x40abc"), ResponseTimeout, Inconclusive},
 		{"version of SSL 2", writes("\x80\x2e\x01\x00\x02" + strings.Repeat("x", 99)), TLSHandshake, Down},
-		{"data before the handshake", writes(record(23, "hello")), TLSHandshake, Down},
-		{"hello of another version", writes(record(22, "\x02\x00\x00\x26\x02\x00"+strings.Repeat("\x01", 32)+"\x00\x13\x01\x00")), TLSHandshake, Down},
-		{"hello of a length that it has not", writes(record(22, "\x02\xff\xff\xff") + record(22, "abc")), TLSHandshake, Down},
-		{"alert: handshake failure", writes(record(21, "\x02\x28")), TLSHandshake, Down},
-		{"alert: protocol version", writes(record(21, "\x02\x46")), TLSHandshake, Down},
-		{"alert: internal error", writes(record(21, "\x02\x50")), TLSHandshake, Down},
-		{"alert: unrecognized name", writes(record(21, "\x02\x70")), TLSHandshake, Down},
-		{"alert that there is not", writes(record(21, "\x02\xfe")), TLSHandshake, Down},
-		{"alert of three bytes", writes(record(21, "\x02\x28\x00")), TLSHandshake, Down},
-		{"alert: close", writes(record(21, "\x01\x00")), Reset, Inconclusive},
-		{"warnings for ever", repeats(record(21, "\x01\x5a")), TLSHandshake, Down},
-		{"empty records for ever", repeats(record(22, "")), TLSHandshake, Down},
-		{"changes of cipher for ever", repeats(record(20, "\x01")), TLSHandshake, Down},
-		{"hello that never ends", repeats(record(22, "\x02\x00\xff\xff"+strings.Repeat("x", 9999))), TLSHandshake, Down},
+		{"data before the handshake", writes(tlsRecord(23, "hello")), TLSHandshake, Down},
+		{"hello of another version", writes(tlsRecord(22, "\x02\x00\x00\x26\x02\x00"+strings.Repeat("\x01", 32)+"\x00\x13\x01\x00")), TLSHandshake, Down},
+		{"hello of a length that it has not", writes(tlsRecord(22, "\x02\xff\xff\xff") + tlsRecord(22, "abc")), TLSHandshake, Down},
+		{"alert: handshake failure", writes(tlsRecord(21, "\x02\x28")), TLSHandshake, Down},
+		{"alert: protocol version", writes(tlsRecord(21, "\x02\x46")), TLSHandshake, Down},
+		{"alert: internal error", writes(tlsRecord(21, "\x02\x50")), TLSHandshake, Down},
+		{"alert: unrecognized name", writes(tlsRecord(21, "\x02\x70")), TLSHandshake, Down},
+		{"alert that there is not", writes(tlsRecord(21, "\x02\xfe")), TLSHandshake, Down},
+		{"alert of three bytes", writes(tlsRecord(21, "\x02\x28\x00")), TLSHandshake, Down},
+		{"alert: close", writes(tlsRecord(21, "\x01\x00")), Reset, Inconclusive},
+		{"warnings for ever", repeats(tlsRecord(21, "\x01\x5a")), TLSHandshake, Down},
+		{"empty records for ever", repeats(tlsRecord(22, "")), TLSHandshake, Down},
+		{"changes of cipher for ever", repeats(tlsRecord(20, "\x01")), TLSHandshake, Down},
+		{"hello that never ends", repeats(tlsRecord(22, "\x02\x00\xff\xff"+strings.Repeat("x", 9999))), TLSHandshake, Down},
 	}
 	for _, at := range []int{1, 5, 60, 130, 400, 700} {
 		after := " " + strconv.Itoa(at) + " bytes into a good handshake"

@@ -7,13 +7,20 @@ import (
 	"strconv"
 )
 
-// TCP looks whether a port accepts connections and, if asked, speaks TLS. Without TLS the target has
-// answered once it accepts; with TLS once it says something in the handshake: a port that accepts and
-// then hangs has not answered.
+// TCP looks whether a port accepts connections and, if asked, speaks TLS and holds a dialogue. Without either the
+// target has answered once it accepts; otherwise once it says something: a port that accepts and then hangs has
+// not answered.
 type TCP struct {
-	Address string   `yaml:"address" required:"true"` // host:port; an IPv6 address in brackets
-	TLS     *TLS     `yaml:"tls"`                     // nil: none; the name asked for is the address's host by default
-	IP      IPChoice `yaml:"ip" default:"4"`
+	Address string `yaml:"address" required:"true"` // host:port; an IPv6 address in brackets
+	TLS     *TLS   `yaml:"tls"`                     // nil: none; the name asked for is the address's host by default
+	// StartTLS begins in plain, as this protocol does, and goes on with TLS; a nil TLS is then one with no settings.
+	StartTLS StartTLS `yaml:"starttls"`
+	// ExpectAlert: the target is to refuse the handshake with any of these alerts. Empty: it is to succeed.
+	ExpectAlert []TLSAlert `yaml:"expect_alert"`
+	// Banner is what the target has to say first, over TLS unless that begins later; nil: it is not waited for.
+	Banner   *Banner  `yaml:"banner"`
+	Dialogue []Step   `yaml:"dialogue"` // what is said after all that, in order
+	IP       IPChoice `yaml:"ip" default:"4"`
 
 	ready *tcpReady // made by Validate
 }
@@ -21,6 +28,8 @@ type TCP struct {
 type tcpReady struct {
 	to  destination
 	tls *tls.Config // nil: none
+	// moves are all that happens once connected; empty if that is a TLS handshake at most.
+	moves []move
 }
 
 // Validate implements Kind.
@@ -31,15 +40,24 @@ func (c *TCP) Validate() []Problem {
 	}
 	r := &tcpReady{to: destination{host, port, c.IP}}
 	ps := c.IP.check(host)
-	if c.TLS != nil {
-		config, more := c.TLS.prepare(host)
+	if settings := c.security(); settings != nil {
+		config, more := settings.prepare(host)
 		r.tls = config
 		ps = append(ps, more...)
 	}
+	ps = append(ps, c.plan(r)...)
 	if len(ps) == 0 {
 		c.ready = r
 	}
 	return ps
+}
+
+// security is how TLS is spoken; nil if it is not.
+func (c *TCP) security() *TLS {
+	if c.TLS == nil && (c.StartTLS != NoStartTLS || c.upgrade() >= 0) {
+		return new(TLS)
+	}
+	return c.TLS
 }
 
 // Target implements Kind.
@@ -56,8 +74,11 @@ func (c *TCP) Target() Target {
 
 // Attempt implements Kind.
 func (c *TCP) Attempt(ctx context.Context, w *World) Attempt {
-	if c.ready == nil {
+	switch {
+	case c.ready == nil:
 		return unready(w, "tcp")
+	case len(c.ready.moves) > 0:
+		return c.converse(ctx, w)
 	}
 	config, err := w.equip(c.ready.tls) // before the clock starts: it may read files
 	t := begin(w, c.ready.to.host, c.IP)

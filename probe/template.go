@@ -70,7 +70,8 @@ func (t Template) Resolve(secret func(scheme, name string) (string, error)) (str
 	return t.expand(&World{Secret: secret}, &redactor{})
 }
 
-func parseTemplate(s string) ([]part, error) {
+// parseTemplate reads a text with references; also names schemes beside those of secrets.
+func parseTemplate(s string, also ...string) ([]part, error) {
 	var parts []part
 	var plain strings.Builder
 	flush := func() {
@@ -92,7 +93,7 @@ func parseTemplate(s string) ([]part, error) {
 		}
 		plain.WriteString(s[:i])
 		flush()
-		p, rest, err := parseReference(s[i+2:])
+		p, rest, err := parseReference(s[i+2:], also)
 		if err != nil {
 			return nil, err
 		}
@@ -103,7 +104,7 @@ func parseTemplate(s string) ([]part, error) {
 }
 
 // parseReference reads what follows "${", up to and with the closing brace.
-func parseReference(s string) (part, string, error) {
+func parseReference(s string, also []string) (part, string, error) {
 	inner, rest, closed := strings.Cut(s, "}")
 	if !closed {
 		return part{}, "", fmt.Errorf("the reference ${%s is not closed by }; write $${ for a plain ${", clip(s, 40))
@@ -115,6 +116,7 @@ func parseReference(s string) (part, string, error) {
 		err = checkSecretName(name)
 	case scheme == "file":
 		err = checkSecretPath(name)
+	case slices.Contains(also, scheme):
 	default:
 		err = errors.New("use ${env:GAIKEI_SECRET_…} or ${file:…}, or write $${ for a plain ${")
 	}

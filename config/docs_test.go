@@ -107,6 +107,8 @@ func typeText(t reflect.Type) string {
 		"Combine": "`pooled`, `worst` or mapping", "Controls": "mapping or `none`",
 		"ClientAuth": "client authentication", "TLSVersion": "`TLS10` to `TLS13`", "TLSCipher": "cipher suite", "TLSCurve": "curve",
 		"OTLPProtocol": "`http` or `grpc`",
+		"Redirects":    "whole number or mapping", "Proxy": "URL, `from_environment` or mapping", "OAuth2Style": "`header` or `params`",
+		"HTTPProtocol": "`auto`, `http1`, `http2` or `http3`", "ContentCoding": "content coding",
 		"PasswordHash": "bcrypt hash", "PrivateText": "text", "Scope": "`read` or `write`", "Digest": "SHA-256 in hexadecimal",
 	}
 	switch {

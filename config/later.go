@@ -24,8 +24,7 @@ func laterKeys() []laterSet {
 		{typeOf[probe.Check], []string{"egress", "source", "interface", "resolvers", "group", "groups", "announced", "maintenance"}, noOption},
 		{typeOf[Web], []string{"rate_limit"}, "remove it; this version limits no rates, a proxy in front can"},
 		{typeOf[probe.HTTP], []string{
-			"connect_to", "host", "proxy", "basic_auth", "bearer", "oauth2", "http_version", "protocol", "compression",
-			"cookies", "traceparent", "source", "interface", "resolvers", "max", "header", "same_host",
+			"traceparent", "source", "interface", "resolvers", "max", "header",
 		}, noOption},
 		{typeOf[probe.TCP], []string{"dialogue", "steps", "send", "expect", "starttls", "banner", "alert", "source", "interface", "max"}, noOption},
 		{typeOf[probe.DNS], []string{
@@ -41,7 +40,7 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 func laterNested() []string {
 	return []string{
 		"certificate", "client_certificate", "cert", "key", "min_version", "max_version", "pin", "pins", "warn_days_left",
-		"alpn", "not_regex", "min_size", "json", "ttl", "exact", "within_host",
+		"alpn", "not_regex", "min_size", "json", "ttl", "exact",
 	}
 }
 

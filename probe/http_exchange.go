@@ -27,11 +27,21 @@ type exchange struct {
 	scan    *bodyScan
 	tls     *handshake // the last one, or that whose certificates run out first if days are counted
 	readErr error
+
+	forward   *gateway    // the proxy to which the present request is sent itself
+	frames    *framesConn // of the present connection, if it speaks HTTP/2
+	quic      *quicLink
+	badCoding error // the body is encoded in a way that nobody asked for
+	wireSize  int64 // of a body that was decoded, as it came
 }
 
 // follow makes the requests and reads the last answer's body.
 func (x *exchange) follow() {
+	defer func() { x.quic.close(x.t) }()
 	client := http.Client{Transport: x, CheckRedirect: x.redirect}
+	if x.h.ready.redirects.Cookies {
+		client.Jar = newJar()
+	}
 	resp, err := client.Do(x.request())
 	if err != nil {
 		// Whatever failed on the way to an answer has been noted; what is left is about where the
@@ -44,11 +54,18 @@ func (x *exchange) follow() {
 		return
 	}
 	x.resp = resp
-	x.scan = newBodyScan(&x.h.Body, resp.Body, resp.ContentLength)
-	x.readErr = x.scan.read()
-	x.t.leave()
 	if resp.ProtoMajor == 2 {
-		// HTTP/1.1 bodies are not closed but their connections are: closing one reads it to its end.
+		x.frames.left.Store(x.h.Body.traffic())
+	}
+	x.readBody(resp)
+	x.t.leave()
+	closeBody(resp)
+}
+
+// closeBody closes the body of an answer if it is one of several in a connection. HTTP/1.1 bodies are not closed but their
+// connections are: closing one reads it to its end.
+func closeBody(resp *http.Response) {
+	if resp.ProtoMajor >= 2 {
 		_ = resp.Body.Close()
 	}
 }
@@ -64,37 +81,6 @@ func (x *exchange) request() *http.Request {
 	return req
 }
 
-// redirect says whether to follow, and takes out of the next request what is nobody else's business.
-func (x *exchange) redirect(next *http.Request, via []*http.Request) error {
-	r := x.h.ready
-	switch {
-	case r.redirects == 0:
-		return http.ErrUseLastResponse
-	case len(via) > r.redirects:
-		return fmt.Errorf("stopped after %d redirects, the next one to %s", r.redirects, publicURL(next.URL))
-	case next.URL.Scheme != "http" && next.URL.Scheme != "https":
-		return fmt.Errorf("redirected to %s, which is neither http nor https", publicURL(next.URL))
-	}
-	if err := checkHost(next.URL.Hostname()); err != nil {
-		return fmt.Errorf("redirected to %s: %w", publicURL(next.URL), err)
-	}
-	if _, _, err := splitHostPort(next.URL.Host, 80); err != nil {
-		return fmt.Errorf("redirected to %s: %w", publicURL(next.URL), err)
-	}
-	if strings.EqualFold(next.URL.Host, r.url.Host) {
-		return nil
-	}
-	for name := range r.secret {
-		if r.secret[name] {
-			next.Header.Del(name)
-		}
-	}
-	if next.Body != nil && x.h.Send.HasSecrets() {
-		return fmt.Errorf("redirected to %s with a body that holds a secret", publicURL(next.URL))
-	}
-	return nil
-}
-
 // RoundTrip makes one request over a new connection. It implements http.RoundTripper.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	t := x.t
@@ -103,23 +89,36 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if t.hop > 0 || t.w.Verbose {
 		x.hops[t.hop] = x.hide.clean(publicURL(req.URL))
 	}
-	l := t.reach(x.ctx, "tcp", destination{req.URL.Hostname(), portOf(req.URL), x.h.IP})
-	if l == nil {
-		return nil, t.cause
-	}
-	resp, err := x.send(l.conn, req)
-	if err != nil {
+	resp := x.ask(req)
+	if resp == nil {
 		return nil, t.cause
 	}
 	if x.leads(resp) {
-		if resp.ProtoMajor == 2 {
-			_ = resp.Body.Close()
-		}
-		l.close()
+		closeBody(resp)
+		x.quic.close(t)
+		t.closeLinks()
 		t.leave()
 		resp.Body = http.NoBody
 	}
 	return resp, nil
+}
+
+// ask makes a request and returns the head of the answer. It returns nil after a failure, which it has noted.
+func (x *exchange) ask(req *http.Request) *http.Response {
+	x.frames = nil
+	if x.h.Protocol == HTTP3 {
+		return x.sendH3(req)
+	}
+	answered := x.t.a.Answered
+	conn := x.connect(req.URL)
+	if conn == nil {
+		return nil
+	}
+	resp, err := x.send(conn, req)
+	if err != nil || x.forward != nil && x.forwarded(resp, answered) {
+		return nil
+	}
+	return resp
 }
 
 // leads reports whether an answer is a redirect that would be followed. Its body is not read: nobody is
@@ -127,7 +126,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 func (x *exchange) leads(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return x.h.ready.redirects > 0 && resp.Header.Get("Location") != ""
+		return x.h.ready.redirects.Max > 0 && resp.Header.Get("Location") != ""
 	}
 	return false
 }
@@ -142,6 +141,9 @@ func (x *exchange) judge() {
 	if t.a.Reason == ReasonNone && x.tls != nil {
 		t.checkDays(&x.h.TLS, x.tls)
 	}
+	if x.out.token != nil {
+		x.judgeToken()
+	}
 	if t.wanted() {
 		x.describe()
 	}
@@ -154,13 +156,22 @@ func (x *exchange) judgeAnswer() {
 		t.fail(Stopped, err)
 	case !inCodes(x.h.Status, x.resp.StatusCode):
 		t.fail(Status, fmt.Errorf("found the status %s, wanted %s", x.resp.Status, codesText(x.h.Status)))
+	case x.badCoding != nil:
+		t.fail(Protocol, x.badCoding)
 	case errors.Is(err, errTooLarge):
 		t.fail(TooLarge, fmt.Errorf("the body exceeds %s", Size(x.h.Body.limit())))
+	case err != nil && x.flooded():
+		t.fail(TooLarge, fmt.Errorf("after %d bytes of the body: %w", x.scan.size, errFlood))
 	case err != nil:
 		t.fail(midAnswerReason(x.ctx, err), fmt.Errorf("read the body, after %d bytes: %w", x.scan.size, err))
 	case !x.scan.held():
 		t.fail(Body, errors.New("the body is not as wanted"))
 	}
+}
+
+// flooded reports whether more came over the connection than was allowed.
+func (x *exchange) flooded() bool {
+	return x.frames.exceeded() || x.quic != nil && x.quic.socket.left.Load() < 0
 }
 
 // describe fills in the details.
@@ -169,6 +180,7 @@ func (x *exchange) describe() {
 	x.t.explain(x.hide)
 	x.hops[0] = x.hide.clean(publicURL(x.h.ready.url))
 	d.Hops = slices.Clip(x.hops[:min(len(x.hops), maxHops)])
+	d.Proxy = x.t.a.Via
 	if x.tls != nil {
 		d.TLS = x.tls.detail()
 	}
@@ -181,7 +193,7 @@ func (x *exchange) describe() {
 	}
 	// Cleaned before it is cut: half a secret would not be recognised.
 	d.Body = clip(x.hide.clean(string(x.scan.head[:min(len(x.scan.head), maxBody+x.hide.longest)])), maxBody)
-	d.BodyBytes = x.scan.size
+	d.BodyBytes, d.WireBytes = x.scan.size, x.wireSize
 	d.Assertions = x.observations()
 }
 

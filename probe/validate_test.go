@@ -10,7 +10,6 @@ import (
 
 func TestValidate(t *testing.T) {
 	ca := newAuthority(t)
-	minus := -1
 	tests := []struct {
 		name string
 		kind Kind
@@ -35,7 +34,7 @@ func TestValidate(t *testing.T) {
 		{"family", &HTTP{URL: "http://192.0.2.1/", IP: OnlyIPv6}, []string{"ip: is an IPv4 address"}},
 		{"tls without tls", &HTTP{URL: "http://example.com/", TLS: TLS{MinDaysLeft: 1}}, []string{"tls: the URL is http"}},
 		{"everything wrong", &HTTP{
-			URL: "http://example.com/", Method: "get", Redirects: &minus, Status: []CodeRange{{0, 700}},
+			URL: "http://example.com/", Method: "get", Redirects: &Redirects{Max: -1}, Status: []CodeRange{{0, 700}},
 			Headers: map[string][]Template{"a b": {Literal("x")}, "Content-Length": {Literal("5")}, "X": nil, "Y": {Literal("a\nb")}, "y": {Literal("b")}, "host": {Literal("a"), Literal("b")}},
 			Body:    BodyMatch{Contains: []string{"", "abc"}, NotContains: []string{"b"}, MaxSize: -1},
 			TLS:     TLS{MinDaysLeft: -1, ServerName: "https://x", CA: "x", SkipVerify: true},

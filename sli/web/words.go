@@ -124,7 +124,7 @@ var aboutFields = map[string]string{
 	"Decision.changed": "since the window before", "Decision.decision": "ok, undecided, watch, investigate or exhausted, or as the policy says", "Decision.sentence": "why",
 	"Detail.addresses": "what the name resolved to", "Detail.assertions": "one by one", "Detail.body": "the beginning of it", "Detail.body_bytes": "how long it was",
 	"Detail.error": "what went wrong", "Detail.headers": "name and value, sensitive ones redacted", "Detail.hops": "URLs of redirects", "Detail.message": "a DNS message as text",
-	"Detail.status_line": "of HTTP", "Detail.tls": "missing without TLS",
+	"Detail.proxy": "through which it was asked", "Detail.status_line": "of HTTP", "Detail.tls": "missing without TLS", "Detail.wire_bytes": "of a body that was compressed, as it came",
 	"Enrollment.key": "public", "Enrollment.revoked_at": "null: it has not been",
 	"Evidence.detail": "what the attempt met", "Evidence.dialled": "the address", "Evidence.latency_ns": "of the attempt that decided", "Evidence.outcome": "of the slot",
 	"Evidence.slot_ms": "Unix ms", "Evidence.spans": "the phases of the attempt", "Evidence.suspected": "the reason that an inconclusive slot would have had", "Evidence.target": "as configured",

@@ -198,6 +198,11 @@ func newDeflate(src *bufio.Reader) (io.Reader, error) {
 
 // readBody reads the body of the last answer to its end or its limit.
 func (x *exchange) readBody(resp *http.Response) {
+	defer func() {
+		if x.quic != nil && x.readErr != nil && x.ctx.Err() != nil {
+			x.readErr = fmt.Errorf("%w: %w", x.ctx.Err(), x.readErr) // package http3 only says that it gave up
+		}
+	}()
 	m := &x.h.Body
 	coding, err := x.h.coded(resp)
 	if coding == 0 {

@@ -348,3 +348,44 @@ func TestProxyVouching(t *testing.T) {
 		}
 	}
 }
+
+// TestProxyOutcomes: what comes of a check through a proxy, with controls through the same one, or none of them.
+func TestProxyOutcomes(t *testing.T) {
+	target := web(t, func(http.ResponseWriter, *http.Request) {})
+	hosts := map[string]string{"a.example:80": hostOf(target), "b.example:80": hostOf(target), "gone.example:80": closedPort(t)}
+	proxy := &Proxy{URL: "socks5://" + serve(t, socksServer(hosts, "", 4))}
+	dead := &Proxy{URL: "socks5://" + closedPort(t)}
+	through := []Kind{&HTTP{URL: "http://a.example/", Proxy: proxy}, &HTTP{URL: "http://b.example/", Proxy: proxy}}
+	direct := []Kind{&HTTP{URL: target}}
+	for _, k := range append(through, direct...) {
+		if ps := k.Validate(); ps != nil {
+			t.Fatal(ps)
+		}
+	}
+	tests := []struct {
+		name     string
+		controls []Kind
+		check    HTTP
+		want     Outcome
+		reason   Reason
+	}{
+		{"refused, controls through the proxy", through, HTTP{URL: "http://gone.example/", Proxy: proxy}, Down, Refused},
+		{"refused, direct controls", direct, HTTP{URL: "http://gone.example/", Proxy: proxy}, Inconclusive, NoVouch},
+		{"proxy down, controls through a good one", through, HTTP{URL: "http://a.example/", Proxy: dead}, Inconclusive, Internal},
+		{"refused directly, controls through the proxy", through, HTTP{URL: "http://" + closedPort(t)}, Inconclusive, NoVouch},
+		{"up", direct, HTTP{URL: "http://a.example/", Proxy: proxy}, Up, ReasonNone},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if ps := tt.check.Validate(); ps != nil {
+				t.Fatal(ps)
+			}
+			l := NewLooker(nil, NewControls(ControlOptions{Targets: tt.controls}), "tokyo")
+			r, e := l.Look(t.Context(), &Check{ID: "a", Kind: &tt.check, Timeout: 5 * time.Second}, time.Now().UnixMilli())
+			if r.Outcome != tt.want || r.Reason != tt.reason {
+				t.Errorf("-want +got:\n- %s %s\n+ %s %s (%s)", tt.want, tt.reason, r.Outcome, r.Reason, e.Detail.Error)
+			}
+		})
+	}
+}

@@ -17,7 +17,7 @@ const (
 	maxFrames = 4 * maxHeader
 	// A body may come in frames so small that they are most of it: as often its limit, and so many bytes beside.
 	maxFraming = 8
-	maxExtra   = 1 << 20
+	maxExtra   = 256 << 10
 	// maxStream and maxConn are what is kept of a body that has come and is not read yet.
 	maxStream = 256 << 10
 	maxConn   = 512 << 10
@@ -43,9 +43,11 @@ const (
 type framesConn struct {
 	net.Conn
 	left atomic.Int64 // bytes that may still come
-	br   *bufio.Reader
-	head []byte // of a frame, not passed on yet
-	body int    // bytes of the present frame that are to come
+	// foreign: what came is no HTTP/2.
+	foreign atomic.Bool
+	br      *bufio.Reader
+	head    []byte // of a frame, not passed on yet
+	body    int    // bytes of the present frame that are to come
 }
 
 func newFrames(conn net.Conn, limit int64) *framesConn {
@@ -100,6 +102,7 @@ func (f *framesConn) next() error {
 		length = int(head[0])<<16 | int(head[1])<<8 | int(head[2])
 	}
 	if length > maxFrame {
+		f.foreign.Store(true)
 		f.body = math.MaxInt
 		return nil
 	}
@@ -150,6 +153,8 @@ func (x *exchange) brokenH2(err error) error {
 	switch {
 	case x.frames.exceeded():
 		r, x.t.a.Answered, err = TooLarge, true, errFlood
+	case x.frames.foreign.Load() && r != Stopped:
+		r, x.t.a.Answered = Protocol, true
 	case strings.Contains(err.Error(), unasked):
 		r = Reset
 	case r == ReasonNone:

@@ -90,6 +90,7 @@ func clearWeb(t *testing.T, h http.HandlerFunc) string {
 type framed struct {
 	*http2.Framer
 	conn net.Conn
+	out  *bufio.Writer // floods come in large pieces
 }
 
 // asked waits for the request.
@@ -166,6 +167,7 @@ func TestHTTP2Floods(t *testing.T) {
 			f.header(true)
 			_ = f.WriteData(1, false, []byte("ab"))
 			_ = f.WriteGoAway(1, http2.ErrCodeNo, nil)
+			f.out.Flush()
 			f.conn.Close()
 		}, Protocol},
 		{"stalls in the body", func(f *framed) { f.header(true); _ = f.WriteData(1, false, []byte("ab")) }, TooSlow},
@@ -175,8 +177,10 @@ func TestHTTP2Floods(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			address := serve(t, func(c net.Conn) {
-				f := &framed{http2.NewFramer(c, c), c}
-				if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil || f.WriteSettings() != nil || !f.asked() {
+				out := bufio.NewWriterSize(c, 16<<10)
+				f := &framed{http2.NewFramer(out, c), c, out}
+				defer out.Flush()
+				if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil || f.WriteSettings() != nil || out.Flush() != nil || !f.asked() {
 					return
 				}
 				go often(func() error { _, err := c.Read(make([]byte, 4096)); return err })
@@ -184,7 +188,7 @@ func TestHTTP2Floods(t *testing.T) {
 			})
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			a := attempt(t, &HTTP{URL: "http://" + address, Protocol: HTTP2, Body: BodyMatch{MaxSize: 64 << 10}}, &World{}, patience(tt.want))
+			a := attempt(t, &HTTP{URL: "http://" + address, Protocol: HTTP2, Body: BodyMatch{MaxSize: 1 << 10}}, &World{}, patience(tt.want))
 			runtime.ReadMemStats(&after)
 			wantReason(t, &a, tt.want)
 			wantSpans(t, &a)

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -204,8 +205,8 @@ func TestHostileHTTP3(t *testing.T) {
 	forever := func(beginning, more []byte) func(*quic.Conn, *quic.Stream) {
 		return func(_ *quic.Conn, s *quic.Stream) {
 			_, err := s.Write(beginning)
-			for err == nil {
-				_, err = s.Write(more)
+			for many := bytes.Repeat(more, 1+8192/len(more)); err == nil; {
+				_, err = s.Write(many)
 			}
 		}
 	}
@@ -256,7 +257,7 @@ func TestHostileHTTP3(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := &HTTP{URL: "https://shop.example/", ConnectTo: tt.address, Protocol: HTTP3, TLS: TLS{CA: ca.pem}, Body: BodyMatch{MaxSize: 64 << 10}}
+			h := &HTTP{URL: "https://shop.example/", ConnectTo: tt.address, Protocol: HTTP3, TLS: TLS{CA: ca.pem}, Body: BodyMatch{MaxSize: 1 << 10}}
 			a := attempt(t, h, &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			if a.Answered != tt.answered {

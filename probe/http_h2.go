@@ -13,13 +13,14 @@ import (
 )
 
 const (
-	// maxFrames is how many bytes of a connection of many frames may come before the head of the answer is whole.
-	maxFrames = 4 * maxHeader
+	// maxFrames is how many bytes of a connection of many frames may come before we know the head of the answer. What is let be
+	// sent of the body may be there by then.
+	maxFrames = 4*maxHeader + maxStream + maxStream/8
 	// A body may come in frames so small that they are most of it: as often its limit, and so many bytes beside.
 	maxFraming = 8
 	maxExtra   = 256 << 10
 	// maxStream and maxConn are what is kept of a body that has come and is not read yet.
-	maxStream = 256 << 10
+	maxStream = 512 << 10
 	maxConn   = 512 << 10
 )
 

@@ -64,6 +64,24 @@ func TestProtocol(t *testing.T) {
 	}
 }
 
+// TestLargeBodies: what comes faster than it is read is no flood.
+func TestLargeBodies(t *testing.T) {
+	ca := newAuthority(t)
+	cert := ca.issue(t, "localhost", -1, 30)
+	body := strings.Repeat("all work and no play ", 1<<20/21)
+	says := func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, body) }
+	for protocol, address := range map[HTTPProtocol]string{HTTP1: secureWeb(t, says, cert), HTTP2: secureWeb(t, says, cert), HTTP3: quicWeb(t, says, cert)} {
+		h := &HTTP{URL: "https://localhost/", ConnectTo: address, Protocol: protocol, TLS: TLS{CA: ca.pem}, Body: BodyMatch{NotContains: []string{"absent"}}}
+		for range 5 {
+			a := look(t, h)
+			wantReason(t, &a, ReasonNone)
+			if a.Detail.BodyBytes != int64(len(body)) {
+				t.Errorf("%s: size -want +got:\n- %d\n+ %d", protocol, len(body), a.Detail.BodyBytes)
+			}
+		}
+	}
+}
+
 // says11 speaks HTTP/1.1 and nothing else.
 func says11(c net.Conn) {
 	_, _ = c.Read(make([]byte, 1024))

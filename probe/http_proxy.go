@@ -219,6 +219,10 @@ func (x *exchange) connect(u *url.URL) net.Conn {
 		t.fail(EgressDenied, fmt.Errorf("ask the proxy for %s: the egress policy forbids link-local and cloud metadata addresses", ip))
 		return nil
 	}
+	if x.h.Protocol == HTTP2 && g.forwards(u) {
+		t.fail(Unsupported, fmt.Errorf("the proxy %s, which the environment names, does not forward HTTP/2", g.address()))
+		return nil
+	}
 	conn := x.toProxy(g)
 	switch {
 	case conn == nil || g.forwards(u):

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -131,7 +132,7 @@ var socksReasons = [...]struct {
 func (x *exchange) socks(conn net.Conn, g *gateway, u *url.URL) error {
 	if err := g.greet(conn); err != nil {
 		r := Internal
-		if err == errSocksPassword {
+		if errors.Is(err, errSocksPassword) {
 			r = Secret
 		}
 		x.proxyFailed(r, fmt.Errorf("greet the proxy %s: %w", g.address(), err))
@@ -156,7 +157,7 @@ func (x *exchange) socks(conn net.Conn, g *gateway, u *url.URL) error {
 	return errNoTunnel
 }
 
-var errSocksPassword = fmt.Errorf("it does not take the user and the password")
+var errSocksPassword = errors.New("it does not take the user and the password")
 
 // greet agrees on who we are.
 func (g *gateway) greet(conn net.Conn) error {
@@ -165,7 +166,7 @@ func (g *gateway) greet(conn net.Conn) error {
 		method = socksPassword
 	}
 	if len(g.user) > 255 || len(g.password) > 255 {
-		return fmt.Errorf("the user or the password is longer than 255 bytes")
+		return errors.New("the user or the password is longer than 255 bytes")
 	}
 	var reply [2]byte
 	if _, err := conn.Write([]byte{socksVersion, 1, method}); err != nil {
@@ -176,7 +177,7 @@ func (g *gateway) greet(conn net.Conn) error {
 	}
 	switch {
 	case reply[0] != socksVersion:
-		return fmt.Errorf("it speaks no SOCKS 5")
+		return errors.New("it speaks no SOCKS 5")
 	case reply[1] == socksNone:
 		return errSocksPassword
 	case reply[1] != method:
@@ -220,7 +221,7 @@ func socksReply(conn net.Conn) (code byte, err error) {
 	}
 	code = b[1]
 	if b[0] != socksVersion {
-		return 0, fmt.Errorf("the reply is none of SOCKS 5")
+		return 0, errors.New("the reply is none of SOCKS 5")
 	}
 	if code != 0 {
 		return code, nil // what follows tells nothing

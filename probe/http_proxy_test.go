@@ -143,7 +143,7 @@ func newProxyBench(t *testing.T) *proxyBench {
 }
 
 func (b *proxyBench) secureProxy(t *testing.T) string {
-	cert := b.ca.issue(t, "proxy.example", -1, 30)
+	cert := b.ca.issue(t, "localhost", -1, 30)
 	f := &forwarder{b.hosts, "", b.seen}
 	return serve(t, func(c net.Conn) { f.serve(tls.Server(c, &tls.Config{Certificates: []tls.Certificate{cert}})) })
 }
@@ -167,7 +167,9 @@ func TestProxies(t *testing.T) {
 		{"http, forwarded", "http://shop.example/a", &Proxy{URL: "http://" + b.http}, ReasonNone, "GET http://shop.example/a"},
 		{"https, tunnelled", "https://shop.example/", &Proxy{URL: "http://" + b.http}, ReasonNone, "CONNECT shop.example:443"},
 		{"a redirect, each its own way", "http://shop.example/move", &Proxy{URL: "http://" + b.http}, ReasonNone, "GET http://shop.example/move,CONNECT shop.example:443"},
-		{"https proxy", "https://shop.example/", &Proxy{URL: "https://192.0.2.9", CA: b.ca.pem}, Internal, ""}, // not its name
+		{"https proxy", "https://shop.example/", &Proxy{URL: "https://localhost:" + secure[strings.LastIndexByte(secure, ':')+1:], CA: b.ca.pem}, ReasonNone, "CONNECT shop.example:443"},
+		{"https proxy of another name", "https://shop.example/", &Proxy{URL: "https://192.0.2.9", CA: b.ca.pem}, Internal, ""},
+		{"https proxy, unknown authority", "https://shop.example/", &Proxy{URL: "https://" + secure}, Internal, ""},
 		{"credentials, forwarded", "http://shop.example/", with("http://"+b.guarded, "${env:GAIKEI_SECRET_P}"), ReasonNone, "GET http://shop.example/"},
 		{"credentials, tunnelled", "https://shop.example/", with("http://"+b.guarded, "${env:GAIKEI_SECRET_P}"), ReasonNone, "CONNECT shop.example:443"},
 		{"wrong credentials, forwarded", "http://shop.example/", with("http://"+b.guarded, "x"), Secret, "GET http://shop.example/"},

@@ -268,18 +268,46 @@ type outgoing struct {
 // compose looks up the secrets and makes what is sent.
 func (h *HTTP) compose(w *World, hide *redactor) (outgoing, error) {
 	out := outgoing{header: make(http.Header, len(h.Headers)+2)}
+	if err := h.composeHeaders(w, &out, hide); err != nil {
+		return outgoing{}, err
+	}
+	var err error
+	if out.body, err = h.Send.expand(w, hide); err != nil {
+		return outgoing{}, fmt.Errorf("send: %w", err)
+	}
+	if p, ok := h.ready.url.User.Password(); ok {
+		hide.add(p)
+		hide.add(h.ready.url.User.Username() + ":" + p)
+	}
+	if h.Auth != nil {
+		if err := h.Auth.expand(w, &out, hide); err != nil {
+			return outgoing{}, err
+		}
+	}
+	if h.ready.proxy != nil {
+		if out.proxy, err = h.Proxy.expand(h.ready.proxy, w, hide); err != nil {
+			return outgoing{}, err
+		}
+	}
+	return out, nil
+}
+
+func (h *HTTP) composeHeaders(w *World, out *outgoing, hide *redactor) error {
 	out.header["Cache-Control"] = []string{"no-cache"}
 	out.header["User-Agent"] = []string{w.userAgent()}
+	if h.ready.accept != nil {
+		out.header["Accept-Encoding"] = h.ready.accept
+	}
 	for name, templates := range h.Headers {
 		name = http.CanonicalHeaderKey(name)
 		values := make([]string, len(templates))
 		for i, v := range templates {
 			text, err := v.expand(w, hide)
 			if err != nil {
-				return outgoing{}, fmt.Errorf("header %s: %w", name, err)
+				return fmt.Errorf("header %s: %w", name, err)
 			}
 			if !isHeaderValue(text) {
-				return outgoing{}, fmt.Errorf("header %s: the secret holds a control character, perhaps a line end", name)
+				return fmt.Errorf("header %s: the secret holds a control character, perhaps a line end", name)
 			}
 			values[i] = text
 		}
@@ -289,29 +317,7 @@ func (h *HTTP) compose(w *World, hide *redactor) (outgoing, error) {
 		}
 		out.header[name] = values
 	}
-	body, err := h.Send.expand(w, hide)
-	if err != nil {
-		return outgoing{}, fmt.Errorf("send: %w", err)
-	}
-	out.body = body
-	if p, ok := h.ready.url.User.Password(); ok {
-		hide.add(p)
-		hide.add(h.ready.url.User.Username() + ":" + p)
-	}
-	if h.ready.accept != nil {
-		out.header["Accept-Encoding"] = h.ready.accept
-	}
-	if h.Auth != nil {
-		if err := h.Auth.expand(w, &out, hide); err != nil {
-			return outgoing{}, err
-		}
-	}
-	if h.Proxy != nil && h.ready.proxy != nil {
-		if out.proxy, err = h.Proxy.expand(h.ready.proxy, w, hide); err != nil {
-			return outgoing{}, err
-		}
-	}
-	return out, nil
+	return nil
 }
 
 func (w *World) userAgent() string {

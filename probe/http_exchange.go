@@ -37,7 +37,10 @@ type exchange struct {
 
 // follow makes the requests and reads the last answer's body.
 func (x *exchange) follow() {
-	defer func() { x.quic.close(x.t) }()
+	defer func() {
+		x.t.leave()
+		x.quic.close(x.t)
+	}()
 	client := http.Client{Transport: x, CheckRedirect: x.redirect}
 	if x.h.ready.redirects.Cookies {
 		client.Jar = newJar()
@@ -94,10 +97,10 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, t.cause
 	}
 	if x.leads(resp) {
+		t.leave()
 		closeBody(resp)
 		x.quic.close(t)
 		t.closeLinks()
-		t.leave()
 		resp.Body = http.NoBody
 	}
 	return resp, nil

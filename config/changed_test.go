@@ -123,6 +123,12 @@ checks:
         X-Auth-Token: hunter7
         X-Page: "1"
         X-Link: "see https://u:hunter8@a.example/ and https://b.example/?token=hunter9"
+      proxy: "http://joe:hunter10@proxy.example:3128"
+  - {name: y, http: {url: "https://y.example/", auth: {bearer: hunter11}, proxy: {url: "http://proxy.example", username: joe, password: hunter12}}}
+  - {name: z, http: {url: "https://z.example/", auth: {basic: {username: joe, password: hunter13}}}}
+  - name: w
+    http: {url: "https://w.example/", auth: {oauth2: {token_url: "https://w.example/?key=1", client_id: joe, client_secret: hunter14, params: {subject_token: hunter15, a: b}}}}
+  - {name: v, http: {url: "https://v.example/", auth: {bearer: "${env:GAIKEI_SECRET_SHOP}"}}}
 `
 	f := mustParse(t, text)
 	shown := string(f.Show())
@@ -132,7 +138,7 @@ checks:
 	if strings.Contains(shown, "hunter") {
 		t.Errorf("a secret is shown:\n%s", shown)
 	}
-	for _, kept := range []string{"${env:GAIKEI_SECRET_SHOP}", "page=1", "shop.example.net", "#part", "redacted"} {
+	for _, kept := range []string{"${env:GAIKEI_SECRET_SHOP}", "page=1", "shop.example.net", "#part", "redacted", "username: joe", "bearer: ${env:GAIKEI_SECRET_SHOP}"} {
 		if !strings.Contains(shown, kept) {
 			t.Errorf("%s is missing in what is shown:\n%s", kept, shown)
 		}

@@ -17,7 +17,7 @@ func (e *encoder) concealed(text, key string) string {
 
 // conceal replaces what looks like a credential in the value of a key.
 func conceal(text, key string) string {
-	if outer, name, ok := strings.Cut(key, "."); ok && outer == "headers" && isSensitive(name) && !strings.Contains(strings.ReplaceAll(text, escapedOpen, ""), open) {
+	if isCredential(key) && text != "" && !strings.Contains(strings.ReplaceAll(text, escapedOpen, ""), open) {
 		return concealment
 	}
 	if key == "send" && isLogin(text) {
@@ -38,6 +38,16 @@ func isLogin(text string) bool {
 		}
 	}
 	return false
+}
+
+// isCredential reports whether the value of a key is a credential as a rule.
+func isCredential(key string) bool {
+	switch key {
+	case "password", "bearer", "client_secret":
+		return true
+	}
+	outer, name, ok := strings.Cut(key, ".")
+	return ok && (outer == "headers" || outer == "params") && isSensitive(name)
 }
 
 // isSensitive reports whether a header or a query parameter of this name carries a credential as a rule.

@@ -121,6 +121,8 @@ func typeText(t reflect.Type) string {
 		"OTLPProtocol": "`http` or `grpc`", "HeaderMatch": "`present`, `absent` or mapping", "VersionTLS": "`1.0` to `1.3`",
 		"SendText": "text with references", "Hex": "bytes in hexadecimal", "Closing": "`send` or `expect`",
 		"StartTLS": "protocol", "TLSAlert": "alert", "Banner": "text or mapping",
+		"Redirects":    "whole number or mapping", "Proxy": "URL, `from_environment` or mapping", "OAuth2Style": "`header` or `params`",
+		"HTTPProtocol": "`auto`, `http1`, `http2` or `http3`", "ContentCoding": "content coding",
 		"PasswordHash": "bcrypt hash", "PrivateText": "text", "Scope": "`read` or `write`", "Digest": "SHA-256 in hexadecimal",
 	}
 	switch {

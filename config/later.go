@@ -24,8 +24,7 @@ func laterKeys() []laterSet {
 		{typeOf[probe.Check], []string{"egress", "source", "interface", "resolvers", "group", "groups", "maintenance"}, noOption},
 		{typeOf[Web], []string{"rate_limit"}, "remove it; this version limits no rates, a proxy in front can"},
 		{typeOf[probe.HTTP], []string{
-			"connect_to", "host", "proxy", "basic_auth", "bearer", "oauth2", "http_version", "protocol", "compression",
-			"cookies", "source", "interface", "resolvers", "max", "same_host",
+			"source", "interface", "resolvers", "max",
 		}, noOption},
 		{typeOf[probe.TCP], []string{"source", "interface", "max"}, noOption},
 		{typeOf[probe.DNS], []string{
@@ -39,7 +38,7 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 // laterNested is what comes below the options that are there already.
 func laterNested() []string {
 	return []string{
-		"certificate", "client_certificate", "alpn", "json", "within_host",
+		"certificate", "client_certificate", "alpn", "json",
 	}
 }
 

@@ -133,14 +133,13 @@ func TestComplete(t *testing.T) {
 	if err := bearer.UnmarshalText([]byte("Bearer ${env:GAIKEI_SECRET_SHOP}")); err != nil {
 		t.Fatal(err)
 	}
-	ten := 10
 	want := &probe.Check{
 		Name: "shop", ID: "shop", Interval: 30 * time.Second, Timeout: 10 * time.Second, Enabled: true,
 		Labels: map[string]string{"team": "web"}, Latency: probe.LatencyObjective{Under: 300 * time.Millisecond},
 		Client: probe.Client{After: time.Second},
 		Kind: &probe.HTTP{
 			URL: "https://shop.example.com/health", Method: "GET", Headers: map[string][]probe.Template{"Authorization": {bearer}}, Send: ready,
-			Status: []probe.CodeRange{{From: 200, To: 299}}, Redirects: &ten,
+			Status: []probe.CodeRange{{From: 200, To: 299}}, Redirects: &probe.Redirects{Max: 10},
 			Body: probe.BodyMatch{Contains: []string{"ready"}, MaxSize: 1 << 20}, TLS: probe.TLS{MinDaysLeft: 14}, IP: shop.Kind.(*probe.HTTP).IP,
 		},
 	}

@@ -80,6 +80,13 @@ type Attempt struct {
 	// Host is the configured name or address, without port; Addr is what was dialled, invalid if nothing was.
 	Host string
 	Addr netip.AddrPort
+	// Alias is another name of the target, under which it is configured while Host is dialled; empty: none.
+	Alias string
+	// Via is the proxy, host:port, through which the target was asked; empty: none. Addr is then the proxy's, and who vouches must
+	// have been seen through the same.
+	Via string
+	// Waited is how long the attempt waited for something of ours before Start, such as a token. It is start lag.
+	Waited time.Duration
 	// Lost counts packets of ours that had to be sent again while connecting or asking (SYN or request
 	// retransmissions, repeated UDP queries), where the system tells; a success after a loss is partly the
 	// path's latency.
@@ -135,7 +142,9 @@ type Detail struct {
 	Headers    []string      `json:"headers,omitempty"` // "Name: value", at most 32, sensitive ones redacted
 	Body       string        `json:"body,omitempty"`    // the first KiB, made valid UTF-8
 	BodyBytes  int64         `json:"body_bytes,omitempty"`
-	Message    string        `json:"message,omitempty"` // a DNS message as text
+	WireBytes  int64         `json:"wire_bytes,omitempty"` // of the body as it came, if it was compressed
+	Proxy      string        `json:"proxy,omitempty"`      // through which the target was asked, without credentials
+	Message    string        `json:"message,omitempty"`    // a DNS message as text
 	TLS        *TLSDetail    `json:"tls,omitempty"`
 	Assertions []Observation `json:"assertions,omitempty"`
 	Warnings   []string      `json:"warnings,omitempty"` // what is not wrong yet, whatever the outcome

@@ -140,7 +140,9 @@ func (c *Controls) saw(a *Attempt) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at := a.sent()
-	c.seen[t].glimpse(sighting{at: at, host: a.Host, addr: a.Addr.Addr(), took: time.Since(at)}, c.quorums[t]+2)
+	s := a.sighting(at)
+	s.took = time.Since(at)
+	c.seen[t].glimpse(s, c.quorums[t]+2)
 	if r := &c.rounds[t]; !r.blind.IsZero() {
 		c.sees(t, time.Now().Add(-within))
 	}
@@ -148,7 +150,7 @@ func (c *Controls) saw(a *Attempt) {
 
 // sees reports whether a quorum has been seen since an instant, and if so notes that the region is not blind.
 func (c *Controls) sees(t track, since time.Time) bool {
-	last := c.seen[t].between(since, time.Now(), sighting{})
+	last := c.seen[t].between(since, time.Now(), sighting{via: anyWay})
 	if distinct(last, c.quorums[t]) < c.quorums[t] {
 		return false
 	}

@@ -96,8 +96,18 @@ func lintOne(o ControlOptions, c *Check) []Problem {
 	t := c.Kind.Target()
 	for _, f := range t.Families {
 		list := controlsOf(o.Targets, f)
-		others := slices.DeleteFunc(slices.Clone(list), func(k *control) bool { return strings.EqualFold(k.target.Host, t.Host) })
-		if hosts := hostsOf(others); len(list) > 0 && hosts < quorumOf(o.Quorum, hostsOf(list)) {
+		others := slices.DeleteFunc(slices.Clone(list), func(k *control) bool {
+			return strings.EqualFold(k.target.Host, t.Host) || k.target.Via != t.Via
+		})
+		switch hosts := hostsOf(others); {
+		case len(list) == 0 || hosts >= quorumOf(o.Quorum, hostsOf(list)):
+		case t.Via != "":
+			ps = append(ps, Problem{
+				Field:   "targets",
+				Message: fmt.Sprintf("check %q goes through the proxy %s, as controls on %d other hosts do, which is no quorum: nothing else shows that it is not the proxy that fails", c.Name, t.Via, hosts),
+				Hint:    "add controls that are http with the same proxy",
+			})
+		default:
 			ps = append(ps, Problem{
 				Field:   "targets",
 				Message: fmt.Sprintf("check %q is on the host of a control, which cannot vouch for itself: %d other hosts over IPv%d are no quorum", c.Name, hosts, f),

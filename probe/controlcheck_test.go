@@ -90,6 +90,19 @@ func TestLintControls(t *testing.T) {
 	if diff := cmp.Diff(want, problemTexts(LintControls(o, checks))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	proxied := func(address string) Kind {
+		return kind(Target{Host: address, Families: []Family{IPv4}, Via: "proxy.example:80"})
+	}
+	checks = []*Check{{Name: "through", Kind: proxied("192.0.2.9")}}
+	o.Targets = append(o.Targets, proxied("192.0.2.3"))
+	want = []string{`targets: check "through" goes through the proxy proxy.example:80, as controls on 1 other hosts do, which is no quorum: nothing else shows that it is not the proxy that fails`}
+	if diff := cmp.Diff(want, problemTexts(LintControls(o, checks))); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	o.Targets = append(o.Targets, proxied("192.0.2.4"))
+	if ps := LintControls(o, checks); ps != nil {
+		t.Errorf("enough controls through the proxy: %v", ps)
+	}
 	if ps := LintControls(ControlOptions{None: true}, checks); ps != nil {
 		t.Errorf("none: %v", ps)
 	}

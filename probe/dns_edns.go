@@ -92,8 +92,8 @@ type cookie struct {
 
 const (
 	clientCookie = 16 // hexadecimal digits
-	minCookie    = clientCookie + 16
-	maxCookie    = clientCookie + 64
+	minDNSCookie    = clientCookie + 16
+	maxDNSCookie    = clientCookie + 64
 )
 
 // addCookie puts a cookie into a query, whose records are shared.
@@ -149,7 +149,7 @@ func (q *question) wantsCookie() bool {
 		return false
 	}
 	got := cookieOf(q.reply)
-	if len(got) < minCookie || len(got) > maxCookie {
+	if len(got) < minDNSCookie || len(got) > maxDNSCookie {
 		return false
 	}
 	q.cookie.server = got[clientCookie:]
@@ -161,7 +161,7 @@ func (q *question) observeCookie() Observation {
 	got := cookieOf(q.reply)
 	o := Observation{What: "edns.cookie", Want: "ours and one of the server", Got: "none", Reason: Answer}
 	switch {
-	case len(got) >= minCookie && len(got) <= maxCookie:
+	case len(got) >= minDNSCookie && len(got) <= maxDNSCookie:
 		o.Held, o.Got = true, "both"
 	case got != "":
 		o.Got = fmt.Sprintf("%d bytes", len(got)/2)

@@ -223,3 +223,6 @@ func sendDoH2(conn net.Conn, req *http.Request) (*http.Response, error) {
 	}
 	return nil, &cutReplyError{Protocol, err}
 }
+
+// errSecondConn refuses the second connection that http.Transport would like after a lost first one.
+var errSecondConn = errors.New("the connection was lost")

@@ -200,7 +200,7 @@ func TestRedirectLoopStopsAtItsLimit(t *testing.T) {
 		http.Redirect(w, r, fmt.Sprint("/", len(seen)), http.StatusFound)
 	})
 	for _, limit := range []int{0, 1, 3} {
-		a := look(t, &HTTP{URL: base + "/", Redirects: &limit, Status: []CodeRange{{200, 399}}})
+		a := look(t, &HTTP{URL: base + "/", Redirects: &Redirects{Max: limit}, Status: []CodeRange{{200, 399}}})
 		want := Redirect
 		if limit == 0 {
 			want = ReasonNone

@@ -10,11 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // HTTP looks at a web server: one request, its redirects, and the body of the last answer to its end.
-// Each attempt opens connections of its own, uses no proxy, keeps no cookies, and does not ask for
-// compression. HTTP/2 is spoken where the server chooses it in the TLS handshake, else HTTP/1.1.
+// Each attempt opens connections of its own and closes them. Unless it is asked to, it uses no proxy, keeps no
+// cookies, and does not ask for compression.
 type HTTP struct {
 	URL    string `yaml:"url" required:"true"`  // http or https; credentials in it become basic authentication
 	Method string `yaml:"method" default:"GET"` // any method, in capitals
@@ -23,33 +24,41 @@ type HTTP struct {
 	Send      Template               `yaml:"send,file"` // the body to send
 	Status    []CodeRange            `yaml:"status" default:"[200-299]"`
 	Header    map[string]HeaderMatch `yaml:"header"`                 // of the answer, by name
-	Redirects *int                   `yaml:"redirects" default:"10"` // how many to follow; 0: the redirect is the answer; nil: 10
+	Redirects *Redirects             `yaml:"redirects" default:"10"` // nil: 10 of them, anywhere, without cookies
 	Body      BodyMatch              `yaml:"body"`
 	TLS       TLS                    `yaml:"tls"`
 	Announced *Announced             `yaml:"announced"` // how the target tells that it is in maintenance; nil: it does not
 	// Traceparent sends a W3C traceparent with a random trace id for each attempt, which is kept in the evidence.
 	Traceparent bool     `yaml:"traceparent" default:"false"`
 	IP          IPChoice `yaml:"ip" default:"4"`
+	// ConnectTo is what is dialled for requests to the URL's own host and port: host:port, or a host for the port of the URL.
+	// The URL's name stays that of the Host header and of TLS.
+	ConnectTo   string          `yaml:"connect_to"`
+	Auth        *Auth           `yaml:"auth"`                    // nil: none
+	Proxy       *Proxy          `yaml:"proxy"`                   // nil: none
+	Protocol    HTTPProtocol    `yaml:"protocol" default:"auto"` // which HTTP is spoken
+	Compression []ContentCoding `yaml:"compression"`             // what is asked for, in this order, and decoded; none: nothing is
 
 	ready *httpReady // made by Validate
 }
 
-const (
-	defaultRedirects = 10
-	maxRedirects     = 50
-	defaultUserAgent = "Gaikei"
-)
+const defaultUserAgent = "Gaikei"
 
-// httpReady is what the attempts of an HTTP share. It is read only.
+// httpReady is what the attempts of an HTTP share. It is read only, but for the token of OAuth 2.
 type httpReady struct {
 	url       *url.URL
-	host      string
+	host      string // of the URL
+	port      uint16
+	to        destination // of requests to this host and port
 	method    string
-	redirects int
+	redirects Redirects
 	tls       *tls.Config
 	// keepBody is how many bytes of the body bodyScan.kept has at least, for who reads it beside body:. It is set
 	// after Validate and before the first attempt; zero costs nothing.
 	keepBody  int
+	accept    []string // for Accept-Encoding; nil: not sent
+	proxy     *proxyReady
+	tokens    *tokenSource
 	names     []string        // of the headers, canonical, in order
 	secret    map[string]bool // the canonical names of headers that hold secrets
 	header    []headerRule    // what the headers of the answer must look like, by name
@@ -58,7 +67,7 @@ type httpReady struct {
 
 // Validate implements Kind.
 func (h *HTTP) Validate() []Problem {
-	r := &httpReady{method: h.Method, redirects: defaultRedirects, secret: map[string]bool{}}
+	r := &httpReady{method: h.Method, secret: map[string]bool{}}
 	ps := h.checkURL(r)
 	if r.method == "" {
 		r.method = http.MethodGet
@@ -66,15 +75,10 @@ func (h *HTTP) Validate() []Problem {
 	if !isToken(r.method) || r.method != strings.ToUpper(r.method) || r.method == http.MethodConnect {
 		ps = append(ps, Problem{Field: "method", Message: fmt.Sprintf("found %q, wanted a method such as GET or POST", clip(h.Method, 40))})
 	}
-	if h.Redirects != nil {
-		r.redirects = *h.Redirects
-	}
-	if r.redirects < 0 || r.redirects > maxRedirects {
-		ps = append(ps, Problem{Field: "redirects", Message: fmt.Sprintf("found %d, wanted 0 to %d", r.redirects, maxRedirects)})
-	}
 	ps = append(ps, h.checkHeaders(r)...)
 	ps = append(ps, checkCodes("status", h.Status)...)
 	ps = append(ps, h.checkAnswer(r)...)
+	ps = append(ps, h.checkOptions(r)...)
 	ps = append(ps, h.Body.validate()...)
 	if r.method == http.MethodHead && (h.Body.any() || h.Body.MinSize > 0) {
 		ps = append(ps, Problem{Field: "body", Message: "an answer to HEAD has no body to look into", Hint: "use method: GET"})
@@ -105,11 +109,12 @@ func (h *HTTP) checkURL(r *httpReady) []Problem {
 			ps = append(ps, Problem{Field: "url", Message: fmt.Sprintf("found the port %q, wanted a number from 1 to 65535", clip(p, 40))})
 		}
 	}
-	ps = append(ps, h.IP.check(r.host)...)
+	r.port = portOf(u)
+	ps = append(ps, h.checkConnectTo(r)...)
 	config, more := h.TLS.prepare(r.host)
-	config.NextProtos = []string{"h2", "http/1.1"}
-	if v := h.TLS.MaxVersion; v != 0 && v < tls.VersionTLS12 {
-		config.NextProtos = config.NextProtos[1:] // HTTP/2 is not spoken over older versions (RFC 9113, section 9.2)
+	config.NextProtos = h.Protocol.alpn()
+	if v := h.TLS.MaxVersion; v != 0 && v < tls.VersionTLS12 && h.Protocol == HTTPAuto {
+		config.NextProtos = HTTP1.alpn() // HTTP/2 is not spoken over older versions (RFC 9113, section 9.2)
 	}
 	r.tls = config
 	ps = append(ps, more...)
@@ -153,7 +158,7 @@ func (h *HTTP) checkHeaders(r *httpReady) []Problem {
 		}
 		r.names = append(r.names, canonical)
 		for _, v := range values {
-			r.secret[canonical] = r.secret[canonical] || v.HasSecrets()
+			r.secret[canonical] = r.secret[canonical] || v.HasSecrets() || slices.Contains(sensitive, canonical)
 			for _, p := range v.parts {
 				if !isHeaderValue(p.text) {
 					ps = append(ps, Problem{Field: field, Message: "found a control character in the value"})
@@ -214,11 +219,18 @@ func (h *HTTP) Target() Target {
 	if err != nil {
 		return Target{Families: h.IP.Families()}
 	}
-	host := u.Hostname()
-	return Target{
-		Host: host, Port: int(portOf(u)), Families: h.IP.familiesFor(host),
-		Name: !isIP(host), Text: publicURL(u),
+	to, err := h.dialled(u)
+	if err != nil {
+		to = destination{host: u.Hostname(), port: portOf(u)}
 	}
+	t := Target{
+		Host: to.host, Port: int(to.port), Families: h.IP.familiesFor(to.host),
+		Name: !isIP(to.host), Text: publicURL(u),
+	}
+	if h.Proxy != nil {
+		h.Proxy.target(&t, h.IP)
+	}
+	return t
 }
 
 // portOf is the port of a URL whose port, if it has one, is known to be good; zero otherwise.
@@ -240,8 +252,16 @@ func (h *HTTP) Attempt(ctx context.Context, w *World) Attempt {
 		return unready(w, "http")
 	}
 	var hide redactor
+	from := time.Now()
 	out, err := h.compose(w, &hide)
-	t := begin(w, r.host, h.IP)
+	if err == nil && r.tokens != nil {
+		err = r.tokens.authorize(ctx, w, &out, &hide)
+	}
+	t := begin(w, r.to.host, h.IP)
+	t.a.Alias = r.alias()
+	if r.tokens != nil {
+		t.a.Waited = t.a.Start.Sub(from)
+	}
 	if err != nil {
 		t.fail(Secret, err)
 		t.explain(&hide)
@@ -251,8 +271,7 @@ func (h *HTTP) Attempt(ctx context.Context, w *World) Attempt {
 	x.follow()
 	t.leave()
 	x.judge()
-	a := t.finish()
-	return a
+	return t.finish()
 }
 
 // unready is the attempt of a kind that was never validated, or not found valid: our fault.
@@ -269,23 +288,57 @@ type outgoing struct {
 	host   string // of the Host header, if configured
 	body   string
 	tls    *tls.Config
+	proxy  *gateway // nil: none, or what the environment says
+	token  *token   // of OAuth 2; nil: none
+	fresh  bool     // the token was waited for
 }
 
 // compose looks up the secrets and makes what is sent.
 func (h *HTTP) compose(w *World, hide *redactor) (outgoing, error) {
 	out := outgoing{header: make(http.Header, len(h.Headers)+2)}
+	if err := h.composeHeaders(w, &out, hide); err != nil {
+		return outgoing{}, err
+	}
+	var err error
+	if out.body, err = h.Send.expand(w, hide); err != nil {
+		return outgoing{}, fmt.Errorf("send: %w", err)
+	}
+	if out.tls, err = w.equip(h.ready.tls); err != nil {
+		return outgoing{}, err
+	}
+	if p, ok := h.ready.url.User.Password(); ok {
+		hide.add(p)
+		hide.add(h.ready.url.User.Username() + ":" + p)
+	}
+	if h.Auth != nil {
+		if err := h.Auth.expand(w, &out, hide); err != nil {
+			return outgoing{}, err
+		}
+	}
+	if h.ready.proxy != nil {
+		if out.proxy, err = h.Proxy.expand(h.ready.proxy, w, hide); err != nil {
+			return outgoing{}, err
+		}
+	}
+	return out, nil
+}
+
+func (h *HTTP) composeHeaders(w *World, out *outgoing, hide *redactor) error {
 	out.header["Cache-Control"] = []string{"no-cache"}
 	out.header["User-Agent"] = []string{w.userAgent()}
+	if h.ready.accept != nil {
+		out.header["Accept-Encoding"] = h.ready.accept
+	}
 	for name, templates := range h.Headers {
 		name = http.CanonicalHeaderKey(name)
 		values := make([]string, len(templates))
 		for i, v := range templates {
 			text, err := v.expand(w, hide)
 			if err != nil {
-				return outgoing{}, fmt.Errorf("header %s: %w", name, err)
+				return fmt.Errorf("header %s: %w", name, err)
 			}
 			if !isHeaderValue(text) {
-				return outgoing{}, fmt.Errorf("header %s: the secret holds a control character, perhaps a line end", name)
+				return fmt.Errorf("header %s: the secret holds a control character, perhaps a line end", name)
 			}
 			values[i] = text
 		}
@@ -295,19 +348,7 @@ func (h *HTTP) compose(w *World, hide *redactor) (outgoing, error) {
 		}
 		out.header[name] = values
 	}
-	body, err := h.Send.expand(w, hide)
-	if err != nil {
-		return outgoing{}, fmt.Errorf("send: %w", err)
-	}
-	out.body = body
-	if out.tls, err = w.equip(h.ready.tls); err != nil {
-		return outgoing{}, err
-	}
-	if p, ok := h.ready.url.User.Password(); ok {
-		hide.add(p)
-		hide.add(h.ready.url.User.Username() + ":" + p)
-	}
-	return out, nil
+	return nil
 }
 
 func (w *World) userAgent() string {

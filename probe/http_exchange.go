@@ -29,11 +29,24 @@ type exchange struct {
 	readErr error
 	head    *headReader // of the last answer over HTTP/1.1
 	trace   trace
+
+	forward   *gateway    // the proxy to which the present request is sent itself
+	frames    *framesConn // of the present connection, if it speaks HTTP/2
+	quic      *quicLink
+	badCoding error // the body is encoded in a way that nobody asked for
+	wireSize  int64 // of a body that was decoded, as it came
 }
 
 // follow makes the requests and reads the last answer's body.
 func (x *exchange) follow() {
+	defer func() {
+		x.t.leave()
+		x.quic.close(x.t)
+	}()
 	client := http.Client{Transport: x, CheckRedirect: x.redirect}
+	if x.h.ready.redirects.Cookies {
+		client.Jar = newJar()
+	}
 	resp, err := client.Do(x.request())
 	if err != nil {
 		// Whatever failed on the way to an answer has been noted; what is left is about where the
@@ -46,16 +59,18 @@ func (x *exchange) follow() {
 		return
 	}
 	x.resp = resp
-	x.scan = newBodyScan(&x.h.Body, resp.Body, resp.ContentLength)
-	x.scan.ctx, x.scan.keep = x.ctx, x.h.ready.keepBody
-	x.readErr = x.scan.read()
-	if x.readErr != nil && x.head != nil && isTimeout(x.ctx, x.head.err) {
-		// Silence in a trailer is told as one that is too long.
-		x.readErr = x.head.err
-	}
-	x.t.leave()
 	if resp.ProtoMajor == 2 {
-		// HTTP/1.1 bodies are not closed but their connections are: closing one reads it to its end.
+		x.frames.left.Store(x.h.Body.traffic())
+	}
+	x.readBody(resp)
+	x.t.leave()
+	closeBody(resp)
+}
+
+// closeBody closes the body of an answer if it is one of several in a connection. HTTP/1.1 bodies are not closed but their
+// connections are: closing one reads it to its end.
+func closeBody(resp *http.Response) {
+	if resp.ProtoMajor >= 2 {
 		_ = resp.Body.Close()
 	}
 }
@@ -71,37 +86,6 @@ func (x *exchange) request() *http.Request {
 	return req
 }
 
-// redirect says whether to follow, and takes out of the next request what is nobody else's business.
-func (x *exchange) redirect(next *http.Request, via []*http.Request) error {
-	r := x.h.ready
-	switch {
-	case r.redirects == 0:
-		return http.ErrUseLastResponse
-	case len(via) > r.redirects:
-		return fmt.Errorf("stopped after %d redirects, the next one to %s", r.redirects, publicURL(next.URL))
-	case next.URL.Scheme != "http" && next.URL.Scheme != "https":
-		return fmt.Errorf("redirected to %s, which is neither http nor https", publicURL(next.URL))
-	}
-	if err := checkHost(next.URL.Hostname()); err != nil {
-		return fmt.Errorf("redirected to %s: %w", publicURL(next.URL), err)
-	}
-	if _, _, err := splitHostPort(next.URL.Host, 80); err != nil {
-		return fmt.Errorf("redirected to %s: %w", publicURL(next.URL), err)
-	}
-	if strings.EqualFold(next.URL.Host, r.url.Host) {
-		return nil
-	}
-	for name := range r.secret {
-		if r.secret[name] {
-			next.Header.Del(name)
-		}
-	}
-	if next.Body != nil && x.h.Send.HasSecrets() {
-		return fmt.Errorf("redirected to %s with a body that holds a secret", publicURL(next.URL))
-	}
-	return nil
-}
-
 // RoundTrip makes one request over a new connection. It implements http.RoundTripper.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	t := x.t
@@ -113,23 +97,36 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	if x.h.Traceparent {
 		x.trace.begin(req)
 	}
-	l := t.reach(x.ctx, "tcp", destination{req.URL.Hostname(), portOf(req.URL), x.h.IP})
-	if l == nil {
-		return nil, t.cause
-	}
-	resp, err := x.send(l.conn, req)
-	if err != nil {
+	resp := x.ask(req)
+	if resp == nil {
 		return nil, t.cause
 	}
 	if x.leads(resp) {
-		if resp.ProtoMajor == 2 {
-			_ = resp.Body.Close()
-		}
-		l.close()
 		t.leave()
+		closeBody(resp)
+		x.quic.close(t)
+		t.closeLinks()
 		resp.Body = http.NoBody
 	}
 	return resp, nil
+}
+
+// ask makes a request and returns the head of the answer. It returns nil after a failure, which it has noted.
+func (x *exchange) ask(req *http.Request) *http.Response {
+	x.frames = nil
+	if x.h.Protocol == HTTP3 {
+		return x.sendH3(req)
+	}
+	answered := x.t.a.Answered
+	conn := x.connect(req.URL)
+	if conn == nil {
+		return nil
+	}
+	resp, err := x.send(conn, req)
+	if err != nil || x.forward != nil && x.forwarded(resp, answered) {
+		return nil
+	}
+	return resp
 }
 
 // leads reports whether an answer is a redirect that would be followed. Its body is not read: nobody is
@@ -137,7 +134,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 func (x *exchange) leads(resp *http.Response) bool {
 	switch resp.StatusCode {
 	case http.StatusMovedPermanently, http.StatusFound, http.StatusSeeOther, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
-		return x.h.ready.redirects > 0 && resp.Header.Get("Location") != ""
+		return x.h.ready.redirects.Max > 0 && resp.Header.Get("Location") != ""
 	}
 	return false
 }
@@ -155,6 +152,9 @@ func (x *exchange) judge() {
 			t.a.Detail.Warnings[i] = x.hide.clean(w)
 		}
 	}
+	if x.out.token != nil {
+		x.judgeToken()
+	}
 	if t.wanted() {
 		x.describe()
 	}
@@ -170,8 +170,12 @@ func (x *exchange) judgeAnswer() {
 		t.a.Announced = x.announces()
 	case !headersHold(x.ctx, x.h.ready.header, x.resp.Header):
 		t.fail(Header, x.headerFault())
+	case x.badCoding != nil:
+		t.fail(Protocol, x.badCoding)
 	case errors.Is(err, errTooLarge):
 		t.fail(TooLarge, fmt.Errorf("the body exceeds %s", Size(x.h.Body.limit())))
+	case err != nil && x.flooded():
+		t.fail(TooLarge, fmt.Errorf("after %d bytes of the body: %w", x.scan.size, errFlood))
 	case err != nil:
 		t.fail(midAnswerReason(x.ctx, err), fmt.Errorf("read the body, after %d bytes: %w", x.scan.size, err))
 	case x.scan.short():
@@ -181,6 +185,11 @@ func (x *exchange) judgeAnswer() {
 	}
 }
 
+// flooded reports whether more came over the connection than was allowed.
+func (x *exchange) flooded() bool {
+	return x.frames.exceeded() || x.quic != nil && x.quic.socket.left.Load() < 0
+}
+
 // describe fills in the details.
 func (x *exchange) describe() {
 	d := &x.t.a.Detail
@@ -188,6 +197,7 @@ func (x *exchange) describe() {
 	x.hops[0] = x.hide.clean(publicURL(x.h.ready.url))
 	d.Hops = slices.Clip(x.hops[:min(len(x.hops), maxHops)])
 	d.TraceID, d.SpanIDs = x.trace.id, x.trace.spans
+	d.Proxy = x.t.a.Via
 	if x.tls != nil && d.TLS == nil { // that of a handshake that failed is there already
 		d.TLS = x.tls.detail()
 	}
@@ -203,7 +213,7 @@ func (x *exchange) describe() {
 	}
 	// Cleaned before it is cut: half a secret would not be recognised.
 	d.Body = clip(x.hide.clean(string(x.scan.head[:min(len(x.scan.head), maxBody+x.hide.longest)])), maxBody)
-	d.BodyBytes = x.scan.size
+	d.BodyBytes, d.WireBytes = x.scan.size, x.wireSize
 	d.Assertions = x.observations()
 }
 

@@ -3,13 +3,11 @@ package probe
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"math"
 	"net"
 	"net/http"
-	"strings"
 )
 
 const (
@@ -25,6 +23,9 @@ const (
 // send speaks TLS if the URL says so, sends, and reads the head of the answer. It notes failures.
 func (x *exchange) send(conn net.Conn, req *http.Request) (*http.Response, error) {
 	if req.URL.Scheme == "http" {
+		if x.h.Protocol == HTTP2 {
+			return x.sendH2(conn, req)
+		}
 		return x.sendPlain(conn, req)
 	}
 	config := x.out.tls
@@ -36,13 +37,23 @@ func (x *exchange) send(conn net.Conn, req *http.Request) (*http.Response, error
 	if s == nil {
 		return nil, x.t.cause
 	}
+	x.shook(s)
+	switch {
+	case s.state.NegotiatedProtocol == alpnHTTP2:
+		return x.sendH2(s.conn, req)
+	case x.h.Protocol == HTTP2:
+		x.t.a.Answered = true
+		x.t.fail(Protocol, fmt.Errorf("%s did not choose HTTP/2 in the TLS handshake", x.t.a.Addr))
+		return nil, x.t.cause
+	}
+	return x.sendPlain(s.conn, req)
+}
+
+// shook keeps a handshake if it is the one to tell of.
+func (x *exchange) shook(s *handshake) {
 	if x.tls == nil || x.h.TLS.MinDaysLeft+x.h.TLS.WarnDaysLeft == 0 || expiry(s).Before(expiry(x.tls)) {
 		x.tls = s
 	}
-	if s.state.NegotiatedProtocol == "h2" {
-		return x.sendH2(s.conn, req)
-	}
-	return x.sendPlain(s.conn, req)
 }
 
 // sendPlain speaks HTTP/1.1 over a connection.
@@ -106,7 +117,7 @@ func (x *exchange) headFailed(err error) {
 func (x *exchange) write(conn net.Conn, req *http.Request) (wrote func() error, err error) {
 	var buf bytes.Buffer
 	buf.Grow(512)
-	if err := req.Write(&buf); err != nil {
+	if err := x.writeTo(&buf, req); err != nil {
 		return nil, err
 	}
 	if buf.Len() <= maxQuietSend {
@@ -126,6 +137,17 @@ func (x *exchange) write(conn net.Conn, req *http.Request) (wrote func() error, 
 			return nil
 		}
 	}, nil
+}
+
+// writeTo writes the request as the one who reads it wants it: a proxy that forwards it, in absolute form.
+func (x *exchange) writeTo(buf *bytes.Buffer, req *http.Request) error {
+	if x.forward == nil {
+		return req.Write(buf)
+	}
+	out := *req
+	out.Header = req.Header.Clone()
+	x.forward.authorize(out.Header, x.hide)
+	return out.WriteProxy(buf)
 }
 
 func firstOf(errs ...error) error {
@@ -167,51 +189,4 @@ func readHead(br *bufio.Reader, req *http.Request) (*http.Response, error) {
 		}
 	}
 	return nil, fmt.Errorf("more than %d interim answers (status 1xx)", maxInterim)
-}
-
-// sendH2 speaks HTTP/2, with net/http's transport over the connection that there is.
-func (x *exchange) sendH2(conn net.Conn, req *http.Request) (*http.Response, error) {
-	unused := conn
-	tr := &http.Transport{
-		DisableCompression: true, MaxResponseHeaderBytes: maxHeader, ForceAttemptHTTP2: true,
-		DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
-			if unused == nil {
-				return nil, errSecondConn
-			}
-			c := unused
-			unused = nil
-			return c, nil
-		},
-	}
-	x.t.enter(PhaseWait)
-	out := req.Clone(x.ctx)
-	out.Close = false // over HTTP/2 it has no meaning
-	resp, err := tr.RoundTrip(out)
-	if err != nil {
-		return nil, x.brokenH2(x.alerted(conn, err))
-	}
-	x.t.a.Answered = true
-	x.t.enter(PhaseRead)
-	return resp, nil
-}
-
-// errSecondConn refuses the second connection that http.Transport would like after a lost first one.
-var errSecondConn = errors.New("the connection was lost")
-
-// unasked is how http.Transport says, in an error without a name, that the connection was closed before the
-// request could be sent on it.
-const unasked = "client conn could not be established"
-
-func (x *exchange) brokenH2(err error) error {
-	r := silenceReason(x.ctx, err)
-	switch {
-	case errors.Is(err, errSecondConn), strings.Contains(err.Error(), unasked):
-		r = Reset
-	case isAlert(err):
-		r, x.t.a.Answered = TLSHandshake, true
-	case r == ReasonNone:
-		r, x.t.a.Answered = Protocol, true
-	}
-	x.t.fail(r, fmt.Errorf("no answer from %s over HTTP/2: %w", x.t.a.Addr, err))
-	return x.t.cause
 }

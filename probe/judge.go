@@ -146,8 +146,9 @@ func (a *Attempt) delayed() bool {
 	return false
 }
 
+// slowConnect reports whether connecting took so long that a packet was lost. A proxy may have waited for the target meanwhile.
 func (a *Attempt) slowConnect() bool {
-	if a.Latency < retransmitted {
+	if a.Latency < retransmitted || a.Via != "" {
 		return false
 	}
 	for i := range a.Spans {

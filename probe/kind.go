@@ -40,6 +40,7 @@ type Target struct {
 	Port     int      // zero if the kind has none
 	Families []Family // those that the configuration permits, preferred first
 	Name     bool     // Host is a name that has to be resolved
+	Via      string   // the proxy, host:port, that is dialled in its place; empty: none, or what the prober's environment says
 	Text     string   // for people: "https://shop.example.com/health", without credentials
 }
 

@@ -48,12 +48,16 @@ func (l *Looker) Look(ctx context.Context, c *Check, slot int64) (Result, *Evide
 	first, last := new(trial), new(trial)
 	v := Verdict{Outcome: Missed, Reason: Late}
 	decided := last
+	var trials []*trial
 	if c.Interval == 0 || r.Lag <= c.LatestLag() {
 		e := c.Expect.In(l.region)
-		trials := l.try(ctx, c, e)
+		trials = l.try(ctx, c, e)
 		var i int
 		v, i = l.settle(ctx, e, trials)
 		first, last, decided = trials[0], trials[len(trials)-1], trials[i]
+		if r.Lag += first.Waited; c.Interval > 0 && r.Lag > c.LatestLag() && v.Outcome.Verdict() {
+			v = Verdict{Outcome: Missed, Reason: Late}
+		}
 		r.Attempts, r.Phases = attemptsOf(trials), phasesOf(&last.Attempt)
 	}
 	r.Outcome, r.Reason, r.Unvouched = v.Outcome, v.Reason, v.Unvouched
@@ -61,10 +65,19 @@ func (l *Looker) Look(ctx context.Context, c *Check, slot int64) (Result, *Evide
 	ev := evidenceOf(v, &decided.Attempt)
 	ev.Check, ev.Slot, ev.Target, ev.Announced = c.ID, slot, c.Kind.Target().Text, r.Announced
 	if v.Outcome == Up {
-		ev.Latency = last.Start.Sub(first.Start) + last.Latency
+		ev.Latency = last.Start.Sub(first.Start) + last.Latency - waitedBetween(trials)
 		r.Latency, r.Under = IndexOf(ev.Latency), ev.Latency < c.Latency.Under
 	}
 	return r, ev
+}
+
+// waitedBetween is for how long attempts after the first waited for something of ours.
+func waitedBetween(ts []*trial) time.Duration {
+	var sum time.Duration
+	for _, t := range ts[1:] {
+		sum += t.Waited
+	}
+	return sum
 }
 
 // A trial is an attempt, when it ended, and who can vouch for it.

@@ -60,12 +60,12 @@ const (
 
 	// Own, inconclusive: probed, and nothing can be said about the target.
 	NoVouch      // no proof that our own network was alive
-	EgressDenied // our own policy forbids the address
+	EgressDenied // our own policy forbids the address, or our proxy does not let us out
 	Clock        // our clock cannot be trusted
-	Secret       // a secret could not be read
+	Secret       // a secret could not be read, a token not be fetched, or our proxy wants other credentials
 	Resolver     // our resolver is not configured or not usable
 	Unsupported  // this prober does not know how to do what is asked
-	Internal     // a fault of the prober
+	Internal     // a fault of the prober, or of the way to its proxy
 
 	numReasons
 )

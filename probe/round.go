@@ -195,7 +195,8 @@ func (c *Controls) question(ctx context.Context, t track, k *control) {
 	if !a.Start.IsZero() {
 		at = a.sent()
 	}
-	s := sighting{at: at, host: a.Host, addr: a.Addr.Addr(), took: time.Since(at), control: true}
+	s := a.sighting(at)
+	s.took, s.control = time.Since(at), true
 	c.seen[t].note(s)
 	if records {
 		c.seen[trackRecords].note(s)

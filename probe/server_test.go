@@ -127,6 +127,7 @@ http {
 		location /gone { return 410; }
 		location /slow { limit_rate 1; return 200 "slow and slower"; }
 		location /move { return 302 /gone; }
+		location /zip { gzip on; gzip_min_length 1; return 200 "%[3]s"; }
 	}
 `, dir, plain, strings.Repeat("one KiB of text ", 64))
 }
@@ -145,6 +146,10 @@ func TestNginx(t *testing.T) {
 		{"head", HTTP{URL: "http://" + plain, Method: http.MethodHead}, ReasonNone},
 		{"slow", HTTP{URL: "http://" + plain + "/slow"}, TooSlow},
 		{"too large", HTTP{URL: "http://" + plain, Body: BodyMatch{MaxSize: 1023}}, TooLarge},
+		{"compressed", HTTP{URL: "http://" + plain + "/zip", Compression: allCodings, Body: BodyMatch{MaxSize: 1024, Regex: []*regexp.Regexp{regexp.MustCompile("^(one KiB of text ){64}$")}}}, ReasonNone},
+		{"compressed, too large", HTTP{URL: "http://" + plain + "/zip", Compression: allCodings, Body: BodyMatch{MaxSize: 1023}}, TooLarge},
+		{"HTTP/1.1 over TLS", HTTP{URL: "https://" + secure + "/", Protocol: HTTP1, TLS: TLS{CA: ca.pem, ServerName: "localhost"}, Body: BodyMatch{Contains: []string{"over HTTP/1.1 as localhost"}}}, ReasonNone},
+		{"connect_to", HTTP{URL: "https://localhost/", ConnectTo: secure, TLS: TLS{CA: ca.pem}, Body: BodyMatch{Contains: []string{"over HTTP/2.0 as localhost"}}}, ReasonNone},
 		{"HTTP/2", HTTP{URL: "https://" + secure + "/one", TLS: TLS{CA: ca.pem, ServerName: "localhost", MinDaysLeft: 29}, Body: BodyMatch{Contains: []string{"over HTTP/2.0 as localhost"}}}, ReasonNone},
 		{"days left", HTTP{URL: "https://" + secure, TLS: TLS{CA: ca.pem, ServerName: "localhost", MinDaysLeft: 31}}, TLSExpired},
 		{"plain to a TLS port", HTTP{URL: "http://" + secure}, Status},

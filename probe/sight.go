@@ -10,16 +10,35 @@ import (
 // packet then and succeeded without a loss.
 type sighting struct {
 	at   time.Time
-	host string     // configured name or address; for the resolver the registrable domain that was asked for
-	addr netip.Addr // what was dialled, if anything
-	took time.Duration
+	host string // configured name or address; for the resolver the registrable domain that was asked for
+	// alias is another name that the host is configured under; via the proxy through which it was seen, with no addr then.
+	alias, via string
+	addr       netip.Addr // what was dialled, if anything
+	took       time.Duration
 	// control: it was a control that saw, in a round.
 	control bool
 }
 
-func (s sighting) same(o sighting) bool {
-	return s.host == o.host || s.addr.IsValid() && s.addr == o.addr
+// sighting is what an attempt that began at an instant shows to have been seen, or was to be.
+func (a *Attempt) sighting(at time.Time) sighting {
+	s := sighting{at: at, host: a.Host, alias: a.Alias, via: a.Via}
+	if a.Via == "" { // a proxy's address says nothing about which host was seen
+		s.addr = a.Addr.Addr()
+	}
+	return s
 }
+
+// same reports whether two sightings are of one host: of one name, or one address.
+func (s sighting) same(o sighting) bool {
+	return s.host == o.host || s.addr.IsValid() && s.addr == o.addr ||
+		s.alias != "" && (s.alias == o.host || s.alias == o.alias) || o.alias != "" && o.alias == s.host
+}
+
+// anyWay stands for every proxy, and for none.
+const anyWay = "*"
+
+// sameWay reports whether two sightings are by the same way out of our network. One by another says nothing about it.
+func (s sighting) sameWay(o sighting) bool { return s.via == o.via || o.via == anyWay }
 
 // over is the instant at which the attempt had succeeded. A resolver may have found its answer only just before.
 func (s sighting) over() time.Time { return s.at.Add(s.took) }
@@ -61,12 +80,22 @@ const (
 	blindCount  = 1024
 )
 
-// glimpse remembers what a check saw, unless the same host, or more than enough hosts, were seen at nearly the
+// glimpse remembers what a check saw, unless the same host, or more than enough hosts, were seen by the same way at nearly the
 // same instant: enough is what leaves a quorum after a target's name and its address are taken out.
 func (m *memory) glimpse(s sighting, enough int) {
-	if b := m.bucket(s.at); b != nil && len(b.seen) < enough && !slices.ContainsFunc(b.seen, s.same) {
-		b.seen = append(b.seen, s)
+	b := m.bucket(s.at)
+	if b == nil || len(b.seen) >= bucketMax {
+		return
 	}
+	for _, o := range b.seen {
+		if !o.sameWay(s) {
+			continue
+		}
+		if enough--; enough <= 0 || s.same(o) {
+			return
+		}
+	}
+	b.seen = append(b.seen, s)
 }
 
 // note remembers what a control saw.
@@ -106,7 +135,7 @@ func (m *memory) bucket(at time.Time) *bucket {
 
 func (m *memory) number(t time.Time) int64 { return int64(t.Sub(m.origin) / bucketTime) }
 
-// between returns the sightings in [from, to] of hosts other than the target, in order. Of more than the
+// between returns the sightings in [from, to] of hosts other than the target, by its way, in order. Of more than the
 // memory spans it knows nothing.
 func (m *memory) between(from, to time.Time, target sighting) []sighting {
 	if m.buckets == nil {
@@ -120,7 +149,7 @@ func (m *memory) between(from, to time.Time, target sighting) []sighting {
 			continue
 		}
 		for _, s := range b.seen {
-			if !s.at.Before(from) && !s.at.After(to) && !s.same(target) {
+			if !s.at.Before(from) && !s.at.After(to) && s.sameWay(target) && !s.same(target) {
 				found = append(found, s)
 			}
 		}

@@ -82,15 +82,22 @@ func (c *TLS) prepareRoots(ready *tls.Config) []Problem {
 	if c.SkipVerify {
 		ps = append(ps, Problem{Field: "tls.insecure_skip_verify", Message: "found true together with ca: roots that nothing is verified against", Hint: "leave one of them out"})
 	}
-	certs, err := parseCertificates(c.CA)
+	roots, err := parseRoots(c.CA)
 	if err != nil {
 		ps = append(ps, Problem{Field: "tls.ca", Message: err.Error(), Hint: "give certificates in PEM, or {file: path}"})
 	}
-	ready.RootCAs = x509.NewCertPool()
-	for _, cert := range certs {
-		ready.RootCAs.AddCert(cert)
-	}
+	ready.RootCAs = roots
 	return ps
+}
+
+// parseRoots reads PEM that holds the certificates of authorities.
+func parseRoots(text string) (*x509.CertPool, error) {
+	certs, err := parseCertificates(text)
+	roots := x509.NewCertPool()
+	for _, cert := range certs {
+		roots.AddCert(cert)
+	}
+	return roots, err
 }
 
 // parseCertificates reads PEM that holds certificates, at least one, and nothing else.

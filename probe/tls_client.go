@@ -125,7 +125,7 @@ func isAlert(err error) bool {
 // alerted returns the alert that a connection ended with, and otherwise err: http.Transport may only say that the connection
 // was lost, or that it could not be written to.
 func (x *exchange) alerted(conn net.Conn, err error) error {
-	if errors.Is(err, errSecondConn) || strings.Contains(err.Error(), unasked) || silenceReason(x.ctx, err) == Reset {
+	if strings.Contains(err.Error(), unasked) || silenceReason(x.ctx, err) == Reset {
 		// Nothing more comes of it than what is there already.
 		if _, end := conn.Read(make([]byte, 1)); isAlert(end) {
 			return end

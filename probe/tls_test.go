@@ -121,7 +121,7 @@ func TestHostileHTTP2(t *testing.T) {
 			for err := error(nil); err == nil; {
 				_, err = c.Write(settings)
 			}
-		}, ResponseTimeout},
+		}, TooLarge},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

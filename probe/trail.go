@@ -69,10 +69,14 @@ func (t *trail) fail(r Reason, err error) {
 // finish ends the running phase, shuts every connection, and returns the attempt.
 func (t *trail) finish() Attempt {
 	t.leave()
+	t.closeLinks()
+	return t.a
+}
+
+func (t *trail) closeLinks() {
 	for _, l := range t.links {
 		l.close()
 	}
-	return t.a
 }
 
 // wanted reports whether somebody will look at the details: they cost more than the probe itself.

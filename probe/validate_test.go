@@ -11,7 +11,6 @@ import (
 
 func TestValidate(t *testing.T) {
 	ca := newAuthority(t)
-	minus := -1
 	tests := []struct {
 		name string
 		kind Kind
@@ -36,7 +35,7 @@ func TestValidate(t *testing.T) {
 		{"family", &HTTP{URL: "http://192.0.2.1/", IP: OnlyIPv6}, []string{"ip: is an IPv4 address"}},
 		{"tls without tls", &HTTP{URL: "http://example.com/", TLS: TLS{MinDaysLeft: 1}}, []string{"tls: the URL is http"}},
 		{"everything wrong", &HTTP{
-			URL: "http://example.com/", Method: "get", Redirects: &minus, Status: []CodeRange{{0, 700}},
+			URL: "http://example.com/", Method: "get", Redirects: &Redirects{Max: -1}, Status: []CodeRange{{0, 700}},
 			Headers: map[string][]Template{"a b": {Literal("x")}, "Content-Length": {Literal("5")}, "X": nil, "Y": {Literal("a\nb")}, "y": {Literal("b")}, "host": {Literal("a"), Literal("b")}},
 			Body:    BodyMatch{Contains: []string{"", "abc"}, NotContains: []string{"b"}, MaxSize: -1},
 			TLS:     TLS{MinDaysLeft: -1, ServerName: "https://x", CA: "x", SkipVerify: true},
@@ -47,6 +46,43 @@ func TestValidate(t *testing.T) {
 			"there twice", "headers.host: found 2 values", "status: found 0-700",
 			"body.max_size: negative", "body.contains: empty", "body.contains: longer than", "body.not_contains: longer than", "body: cannot both hold",
 		}},
+		{"everything that is sent over everything", &HTTP{
+			URL: "https://example.com/", ConnectTo: "192.0.2.1:8443", Redirects: &Redirects{Max: 3, WithinHost: true, Cookies: true},
+			Auth: &Auth{OAuth2: &OAuth2{TokenURL: "https://login.example/token", ClientID: Literal("a"), CA: ca.pem}}, Protocol: HTTP3,
+			Compression: allCodings,
+		}, nil},
+		{"redirects of none", &HTTP{URL: "http://example.com/", Redirects: &Redirects{Cookies: true}}, []string{"redirects: max is 0"}},
+		{"connect_to", &HTTP{URL: "http://example.com/", ConnectTo: "http://192.0.2.1"}, []string{"connect_to: wanted"}},
+		{"connect_to, port", &HTTP{URL: "http://example.com/", ConnectTo: "192.0.2.1:0"}, []string{"connect_to: the port \"0\""}},
+		{"connect_to, family", &HTTP{URL: "http://example.com/", ConnectTo: "192.0.2.1", IP: OnlyIPv6}, []string{"ip: is an IPv4 address"}},
+		{"no auth", &HTTP{URL: "http://example.com/", Auth: &Auth{}}, []string{"auth: nothing below it"}},
+		{"all auth", &HTTP{
+			URL: "http://joe:x@example.com/", Headers: map[string][]Template{"authorization": {Literal("x")}},
+			Auth: &Auth{Basic: &BasicAuth{Username: Literal("a:b")}, Bearer: Literal("a\nb"), OAuth2: &OAuth2{TokenURL: "ftp://x/", Params: map[string]Template{"scope": Literal("a")}}},
+		}, []string{
+			"auth: found basic and bearer and oauth2", "auth: headers have Authorization", "auth: the URL has credentials", "auth.basic.username: a colon",
+			"auth.bearer: control character", "auth.oauth2.token_url: wanted an http", "auth.oauth2.params.scope: cannot be set",
+		}},
+		{"token URL with credentials", &HTTP{URL: "http://example.com/", Auth: &Auth{OAuth2: &OAuth2{TokenURL: "https://a:b@example.com/"}}}, []string{"auth.oauth2.token_url: wanted"}},
+		{"token URL", &HTTP{URL: "http://example.com/", Auth: &Auth{OAuth2: &OAuth2{TokenURL: "https://192.0.2/"}}}, []string{"auth.oauth2.token_url: neither"}},
+		{"authority of tokens", &HTTP{URL: "http://example.com/", Auth: &Auth{OAuth2: &OAuth2{TokenURL: "https://example.com/", CA: "x"}}}, []string{"auth.oauth2.ca: no certificate"}},
+		{"proxy", &HTTP{URL: "https://example.com/", Proxy: &Proxy{URL: "https://proxy.example", Username: Literal("a"), Password: Literal("b"), CA: ca.pem}}, nil},
+		{"proxy of the environment", &HTTP{URL: "https://example.com/", Proxy: &Proxy{URL: "from_environment", Username: Literal("a")}}, []string{"proxy: has its credentials"}},
+		{"proxy, scheme", &HTTP{URL: "http://example.com/", Proxy: &Proxy{URL: "ftp://proxy.example"}}, []string{"proxy.url: wanted an http"}},
+		{"proxy, no URL", &HTTP{URL: "http://example.com/", Proxy: &Proxy{URL: "http://a:b:c@[::1"}}, []string{"proxy.url: no URL"}},
+		{"proxy, path", &HTTP{URL: "http://example.com/", Proxy: &Proxy{URL: "http://proxy.example/a"}}, []string{"proxy.url: host and port only"}},
+		{"proxy, host", &HTTP{URL: "http://example.com/", Proxy: &Proxy{URL: "http://192.0.2:80"}}, []string{"proxy.url: neither"}},
+		{"proxy, twice", &HTTP{URL: "http://example.com/", Proxy: &Proxy{URL: "http://a:b@proxy.example", Username: Literal("a")}}, []string{"proxy.url: the URL has credentials"}},
+		{"proxy, no user", &HTTP{URL: "http://example.com/", Proxy: &Proxy{URL: "http://proxy.example", Password: Literal("a")}}, []string{"proxy.username: missing"}},
+		{"proxy, ca", &HTTP{URL: "http://example.com/", Proxy: &Proxy{URL: "http://proxy.example", CA: ca.pem}}, []string{"proxy.ca: speaks no TLS"}},
+		{"proxy, bad ca", &HTTP{URL: "http://example.com/", Proxy: &Proxy{URL: "https://proxy.example", CA: "x"}}, []string{"proxy.ca: no certificate"}},
+		{"proxy and connect_to", &HTTP{URL: "http://example.com/", ConnectTo: "192.0.2.1", Proxy: &Proxy{URL: "http://proxy.example"}}, []string{"connect_to: a proxy as well"}},
+		{"proxy and HTTP/3", &HTTP{URL: "https://example.com/", Protocol: HTTP3, Proxy: &Proxy{URL: "http://proxy.example"}}, []string{"protocol: through no proxy"}},
+		{"proxy and HTTP/2 in clear", &HTTP{URL: "http://example.com/", Protocol: HTTP2, Proxy: &Proxy{URL: "http://proxy.example"}}, []string{"protocol: does not forward"}},
+		{"SOCKS and HTTP/2 in clear", &HTTP{URL: "http://example.com/", Protocol: HTTP2, Proxy: &Proxy{URL: "socks5://proxy.example"}}, nil},
+		{"HTTP/3 in clear", &HTTP{URL: "http://example.com/", Protocol: HTTP3}, []string{"protocol: always over TLS"}},
+		{"compression", &HTTP{URL: "http://example.com/", Compression: []ContentCoding{CodingGzip, CodingGzip}, Headers: map[string][]Template{"accept-encoding": {Literal("br")}}}, []string{"compression: gzip is there twice", "compression: headers have Accept-Encoding"}},
+
 		{"body of HEAD", &HTTP{URL: "http://example.com/", Method: "HEAD", Body: BodyMatch{Contains: []string{"x"}}}, []string{"body: no body"}},
 		{"sizes that contradict each other", &HTTP{URL: "http://example.com/", Body: BodyMatch{MinSize: 2 << 20}}, []string{"body.min_size: more than body.max_size (1MiB)"}},
 		{"a size below nothing", &HTTP{URL: "http://example.com/", Body: BodyMatch{MinSize: -1}}, []string{"body.min_size: negative"}},

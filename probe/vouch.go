@@ -64,7 +64,7 @@ type claim struct {
 // two rounds, or within the first second; that a dead interface was back within atOnce of telling; that a resolver
 // remembers a blip in which no round was.
 func claimOf(a *Attempt, s, e, before time.Time) claim {
-	c := claim{track: trackOf(a.Family), target: sighting{host: a.Host, addr: a.Addr.Addr()}}
+	c := claim{track: trackOf(a.Family), target: a.sighting(time.Time{})}
 	if a.Reason.Class() == ClassResolve {
 		c.track, c.target = trackResolver, sighting{host: registrable(a.Host)}
 		if a.Reason == DNSNXDomain || a.Reason == DNSNoData {

@@ -79,6 +79,23 @@ func TestTexts(t *testing.T) {
 		},
 		{func() text { return new(RecordMatch) }, map[string]string{"10 Mail.example.": "10 Mail.example."}, []string{""}},
 		{
+			func() text { return new(HTTPProtocol) },
+			map[string]string{"auto": "auto", "http1": "http1", "http2": "http2", "http3": "http3"},
+			[]string{"", "h2", "HTTP/2", "protocol?"},
+		},
+		{
+			func() text { return new(ContentCoding) },
+			map[string]string{"gzip": "gzip", "deflate": "deflate", "br": "br", "zstd": "zstd"},
+			[]string{"", "identity", "brotli", "coding?"},
+		},
+		{func() text { return new(OAuth2Style) }, map[string]string{"header": "header", "params": "params"}, []string{"", "auto", "style?"}},
+		{func() text { return new(Redirects) }, map[string]string{"0": "0", "10": "10", "-1": "-1"}, []string{"", "010", "+1", "0x1", "many", "1.0"}},
+		{
+			func() text { return new(Proxy) },
+			map[string]string{"http://proxy.example:3128": "http://proxy.example:3128", "from_environment": "from_environment"},
+			[]string{"http://${env:GAIKEI_SECRET_X}@proxy.example"},
+		},
+		{
 			func() text { return new(DNSFlag) },
 			map[string]string{"aa": "aa", "tc": "tc", "rd": "rd", "ra": "ra", "ad": "ad", "cd": "cd"},
 			[]string{"", "qr", "AA", "flag?"},

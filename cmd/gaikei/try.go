@@ -318,6 +318,7 @@ func showDetail(w io.Writer, e *probe.Evidence) {
 	d := e.Detail
 	fmt.Fprintln(w)
 	field(w, "dialled", e.Dialled)
+	field(w, "proxy", d.Proxy)
 	var addresses []string
 	for _, a := range d.Addresses {
 		addresses = append(addresses, a.String())
@@ -337,6 +338,9 @@ func showDetail(w io.Writer, e *probe.Evidence) {
 	}
 	lines(w, "message", d.Message)
 	lines(w, "body", d.Body)
+	if d.WireBytes > 0 {
+		field(w, "size", fmt.Sprintf("%d bytes, %d as they came, compressed", d.BodyBytes, d.WireBytes))
+	}
 	for _, a := range d.Assertions {
 		mark := "✓"
 		if !a.Held {

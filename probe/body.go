@@ -80,6 +80,7 @@ type bodyScan struct {
 	size  int64
 	err   error // that ended the reading; io.EOF at the end
 
+	keep    int    // how much of the body is kept for a second reader; what matching needs is kept anyway
 	head    []byte // the beginning of the body
 	matched bool   // found and regex hold for the whole body
 	found   []bool // by text: Contains, then NotContains
@@ -101,9 +102,9 @@ func newBodyScan(m *BodyMatch, src io.Reader, hint int64) *bodyScan {
 // read reads to the end of the body or the limit. Matching a body of up to wholeBody is left to finish.
 // It returns nil, errTooLarge, or what broke off the reading.
 func (s *bodyScan) read() error {
-	keep := maxBody
+	keep := max(maxBody, s.keep)
 	if s.match.any() {
-		keep = wholeBody
+		keep = max(wholeBody, s.keep)
 	}
 	for len(s.head) < keep && s.err == nil {
 		s.grow(keep)
@@ -117,6 +118,12 @@ func (s *bodyScan) read() error {
 		return nil
 	}
 	return s.err
+}
+
+// kept returns the beginning of the body, at least the bytes that were to be kept, and whether that is all of it. Whoever
+// reads it must not change it.
+func (s *bodyScan) kept() (body []byte, whole bool) {
+	return s.head, errors.Is(s.err, io.EOF) && s.size == int64(len(s.head))
 }
 
 // grow makes room at the end of head, by doubling, so that memory follows what has really come.

@@ -43,6 +43,9 @@ type httpReady struct {
 	method    string
 	redirects int
 	tls       *tls.Config
+	// keepBody is how many bytes of the body bodyScan.kept has at least, for who reads it beside body:. It is set
+	// after Validate and before the first attempt; zero costs nothing.
+	keepBody int
 	names     []string        // of the headers, canonical, in order
 	secret    map[string]bool // the canonical names of headers that hold secrets
 }

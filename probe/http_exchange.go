@@ -45,6 +45,7 @@ func (x *exchange) follow() {
 	}
 	x.resp = resp
 	x.scan = newBodyScan(&x.h.Body, resp.Body, resp.ContentLength)
+	x.scan.keep = x.h.ready.keepBody
 	x.readErr = x.scan.read()
 	x.t.leave()
 	if resp.ProtoMajor == 2 {

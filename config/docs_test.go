@@ -153,8 +153,11 @@ func TestExamplesInDocs(t *testing.T) {
 	}
 }
 
-// completed adds the sections that an example leaves out.
+// completed adds the sections that an example leaves out. A list is one of checks.
 func completed(text string) string {
+	if strings.HasPrefix(text, "- ") {
+		text = "checks:\n" + text
+	}
 	for _, section := range []struct{ key, text string }{
 		{"regions:", "regions: {tokyo: {}, frankfurt: {}, office: {weight: 0}}\n"},
 		{"controls:", "controls: {preset: root-dns}\n"},

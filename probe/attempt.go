@@ -87,6 +87,8 @@ type Attempt struct {
 	// Pending: something of ours was still unacknowledged when the attempt ended, where the system tells. A loss
 	// that was made good only cost time; one that is pending is what the failure is about.
 	Pending bool
+	// Over: a phase took longer than the check allows, and nothing else failed.
+	Over bool
 	// Detail is what a person needs to see why.
 	Detail Detail
 }

@@ -20,6 +20,11 @@ type Check struct {
 	Latency  LatencyObjective  `yaml:"latency"`
 	Labels   map[string]string `yaml:"labels"`
 	Enabled  bool              `yaml:"enabled" default:"true"`
+	// Assert is expressions in CEL that must hold of an answer, after all that the kind itself wants.
+	Assert []string `yaml:"assert"`
+	Max    Limits   `yaml:"max"`
+
+	extra *extra // made by Validate; nil: nothing that makes attempts different
 }
 
 // Client judges a slot as a client that tries again experiences it.

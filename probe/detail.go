@@ -100,13 +100,14 @@ func tlsDetail(s *tls.ConnectionState, serverName string, certs []*x509.Certific
 	for _, c := range certs[:min(len(certs), maxChain)] {
 		d.Chain = append(d.Chain, Certificate{
 			Subject: clip(c.Subject.String(), maxLine), Issuer: clip(c.Issuer.String(), maxLine),
-			Names: certNames(c), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+			Names: certNames(c, maxNames), NotBefore: c.NotBefore, NotAfter: c.NotAfter,
 		})
 	}
 	return d
 }
 
-func certNames(c *x509.Certificate) []string {
+// certNames are the names of a certificate, at most as many as are asked for.
+func certNames(c *x509.Certificate, most int) []string {
 	var names []string
 	for _, n := range c.DNSNames {
 		names = append(names, clip(n, 255))
@@ -114,7 +115,7 @@ func certNames(c *x509.Certificate) []string {
 	for _, ip := range c.IPAddresses {
 		names = append(names, ip.String())
 	}
-	return names[:min(len(names), maxNames)]
+	return names[:min(len(names), most)]
 }
 
 // explain puts the failure of a trail into its attempt's detail.

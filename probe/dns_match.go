@@ -82,6 +82,7 @@ func (q *question) judge() {
 			q.t.fail(o.Reason, fmt.Errorf("%s: found %s, wanted %s", o.What, o.Got, o.Want))
 		}
 	}
+	q.t.hold(q.ctx, seen{reply: q.reply})
 	if q.t.wanted() {
 		q.t.a.Detail.Assertions = obs
 		q.t.a.Detail.Message = clip(strings.ReplaceAll(q.reply.String(), "\t", " "), maxMessage)

@@ -46,8 +46,8 @@ type httpReady struct {
 	// keepBody is how many bytes of the body bodyScan.kept has at least, for who reads it beside body:. It is set
 	// after Validate and before the first attempt; zero costs nothing.
 	keepBody int
-	names     []string        // of the headers, canonical, in order
-	secret    map[string]bool // the canonical names of headers that hold secrets
+	names    []string        // of the headers, canonical, in order
+	secret   map[string]bool // the canonical names of headers that hold secrets
 }
 
 // Validate implements Kind.

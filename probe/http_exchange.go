@@ -143,6 +143,7 @@ func (x *exchange) judge() {
 	if t.a.Reason == ReasonNone && x.tls != nil {
 		t.checkDays(&x.h.TLS, x.tls)
 	}
+	t.hold(x.ctx, seen{resp: x.resp, scan: x.scan, tls: x.tls, hide: x.hide})
 	if t.wanted() {
 		x.describe()
 	}

@@ -59,4 +59,6 @@ type World struct {
 	Wall func() time.Time
 	// Verbose makes kinds fill in the whole Detail of successful attempts too, for a person who looks on.
 	Verbose bool
+
+	extra *extra // of the check that an attempt is for; nil: nothing
 }

@@ -116,7 +116,7 @@ func (l *Looker) attempt(ctx context.Context, c *Check) *trial {
 	}
 	start, wall := time.Now(), l.wall()
 	bell := newBell(start, c.Timeout)
-	t := &trial{Attempt: l.guarded(deadline, c.Kind)}
+	t := &trial{Attempt: l.guarded(deadline, c)}
 	t.end = time.Now()
 	if t.Start.IsZero() {
 		t.Start = start
@@ -145,13 +145,13 @@ func (l *Looker) clockOffset() time.Duration {
 }
 
 // guarded makes an attempt of a panic.
-func (l *Looker) guarded(ctx context.Context, k Kind) (a Attempt) {
+func (l *Looker) guarded(ctx context.Context, c *Check) (a Attempt) {
 	defer func() {
 		if p := recover(); p != nil {
 			a = panicked(p)
 		}
 	}()
-	return k.Attempt(ctx, l.world)
+	return c.Kind.Attempt(ctx, l.world.of(c))
 }
 
 // vouch finds a witness for an attempt, if one is needed and there can be one.

@@ -63,6 +63,8 @@ func (c *TCP) Attempt(ctx context.Context, w *World) Attempt {
 	if l := t.reach(ctx, "tcp", c.ready.to); l != nil {
 		if c.ready.tls == nil {
 			t.a.Answered = true
+			t.leave()
+			t.hold(ctx, seen{})
 		} else {
 			c.secure(ctx, t, l)
 		}
@@ -81,6 +83,7 @@ func (c *TCP) secure(ctx context.Context, t *trail, l *link) {
 	t.a.Answered = true
 	t.leave()
 	t.checkDays(c.TLS, h)
+	t.hold(ctx, seen{tls: h})
 	if !t.wanted() {
 		return
 	}

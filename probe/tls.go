@@ -169,12 +169,15 @@ func (t *trail) checkDays(c *TLS, h *handshake) {
 
 // days compares the whole days left with those wanted.
 func (h *handshake) days(c *TLS, now time.Time) Observation {
-	left := int(expiry(h).Sub(now) / (24 * time.Hour))
+	left := h.daysLeft(now)
 	return Observation{
 		What: "tls.min_days_left", Want: fmt.Sprintf("at least %d days", c.MinDaysLeft), Got: fmt.Sprintf("%d days", left),
 		Held: left >= c.MinDaysLeft, Reason: TLSExpired,
 	}
 }
+
+// daysLeft is how many whole days remain until clients begin to fail.
+func (h *handshake) daysLeft(now time.Time) int { return int(expiry(h).Sub(now) / (24 * time.Hour)) }
 
 func (h *handshake) detail() *TLSDetail { return tlsDetail(&h.state, h.name, h.certs) }
 

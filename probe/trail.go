@@ -19,6 +19,8 @@ type trail struct {
 	open  bool // the last span is still running
 	cause error
 	links []*link // every connection opened, in order; all are shut by finish
+	// observed is what came of the assertions and limits that checks of every kind may have, for people.
+	observed []Observation
 }
 
 // begin starts the clock.
@@ -72,6 +74,7 @@ func (t *trail) finish() Attempt {
 	for _, l := range t.links {
 		l.close()
 	}
+	t.a.Detail.Assertions = append(t.a.Detail.Assertions, t.observed...)
 	return t.a
 }
 

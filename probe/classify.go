@@ -54,6 +54,9 @@ func dialReason(ctx context.Context, err error) Reason {
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
 		return EgressDenied
 	}
+	if _, denied := errors.AsType[*deniedError](err); denied {
+		return EgressDenied
+	}
 	if r := icmpReason(err); r != ReasonNone {
 		return r
 	}

@@ -155,7 +155,7 @@ func (r *resolverWatch) close() wireView {
 
 // dial serves net.Resolver, which sends datagrams if and only if it is given a net.PacketConn.
 func (r *resolverWatch) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := r.world.dial(ctx, network, address)
+	c, err := r.world.connect(ctx, network, address) // the system's own resolver is no target
 	if err != nil {
 		r.note(err)
 		return nil, err

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -200,9 +201,25 @@ func (w *World) dial(ctx context.Context, network, address string) (net.Conn, er
 	return w.connect(ctx, network, address)
 }
 
-// connect connects to an address that the policy allows, or that is the system's own resolver. Keep-alive is off: it costs
-// system calls, and no connection lives long enough for it.
+// connect connects to an address that the policy allows. Keep-alive is off: it costs system calls, and no connection lives
+// long enough for it.
 func (w *World) connect(ctx context.Context, network, address string) (net.Conn, error) {
+	if w.extra == nil || w.extra.source == (source{}) {
+		return w.connectAny(ctx, network, address)
+	}
+	if w.Dial != nil {
+		return nil, &sourceError{errors.New("its network is a made-up one")}
+	}
+	s := w.extra.source
+	c, err := s.dialer(network).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, s.explained(err)
+	}
+	return c, nil
+}
+
+// connectAny is connect from whatever address the system chooses, as for resolvers: they need not be on the source's network.
+func (w *World) connectAny(ctx context.Context, network, address string) (net.Conn, error) {
 	if w.Dial != nil {
 		return w.Dial(ctx, network, address)
 	}

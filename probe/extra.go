@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -10,6 +11,9 @@ import (
 type extra struct {
 	assertions []*expression
 	limits     Limits
+	source     source
+	resolvers  []netip.AddrPort
+	way        via // of source and resolvers
 }
 
 // Validate reports every fault of what checks of all kinds may want, and prepares it. It is called once, after the kind's own
@@ -18,7 +22,13 @@ func (c *Check) Validate() []Problem {
 	x := new(extra)
 	ps := c.checkAssertions(x)
 	ps = append(ps, c.checkLimits(x)...)
-	if len(ps) == 0 && (len(x.assertions) > 0 || x.limits != Limits{}) {
+	ps = append(ps, c.checkSource(x)...)
+	ps = append(ps, c.checkResolvers(x)...)
+	x.way = via{source: x.source}
+	if len(x.resolvers) > 0 {
+		x.way.resolvers = list(x.resolvers)
+	}
+	if len(ps) == 0 && (len(x.assertions) > 0 || x.limits != Limits{} || x.way != via{}) {
 		c.extra = x
 	}
 	return ps

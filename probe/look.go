@@ -73,7 +73,9 @@ type trial struct {
 	witness chan Witness // nil until asked for
 	lapse   *lapse       // nil if it was none
 	before  *lapse       // what the check's attempt before was, if both are of one run
-	asleep  bool         // this process did not run as the time was up: nobody can vouch
+	// controls are those that look as the check does.
+	controls *Controls
+	asleep   bool // this process did not run as the time was up: nobody can vouch
 }
 
 // try makes a slot's attempts, at least one. Those that are followed by another are vouched for meanwhile.
@@ -111,12 +113,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (l *Looker) attempt(ctx context.Context, c *Check) *trial {
 	deadline, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
+	controls := l.controls.via(c.extra)
 	if c.Timeout > roundAfter {
-		defer l.controls.watch(deadline, c.Kind).end()
+		defer controls.watch(deadline, c.Kind).end()
 	}
 	start, wall := time.Now(), l.wall()
 	bell := newBell(start, c.Timeout)
-	t := &trial{Attempt: l.guarded(deadline, c)}
+	t := &trial{Attempt: l.guarded(deadline, c), controls: controls}
 	t.end = time.Now()
 	if t.Start.IsZero() {
 		t.Start = start
@@ -133,7 +136,7 @@ func (l *Looker) attempt(ctx context.Context, c *Check) *trial {
 	case ctx.Err() != nil && t.Reason != ReasonNone:
 		t.Reason = Stopped
 	}
-	l.controls.saw(&t.Attempt)
+	controls.saw(&t.Attempt)
 	return t
 }
 
@@ -159,7 +162,7 @@ func (l *Looker) vouch(ctx context.Context, e Expectation, t *trial) Witness {
 	if !e.needsWitness(&t.Attempt) || t.asleep {
 		return Blind
 	}
-	return l.controls.witness(ctx, t)
+	return t.controls.witness(ctx, t)
 }
 
 // settle judges a slot's attempts. The second value is the index of the one that decided.

@@ -142,8 +142,11 @@ func (t *trail) hold(ctx context.Context, s seen) {
 	if x == nil || t.a.Reason != ReasonNone {
 		return
 	}
-	s.t = t
-	t.assert(ctx, x.assertions, &s)
+	if len(x.assertions) > 0 {
+		looked := s // a copy, so that s costs the attempts nothing that have no assertions
+		looked.t = t
+		t.assert(ctx, x.assertions, &looked)
+	}
 	t.limit(x.limits)
 }
 

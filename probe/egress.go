@@ -138,12 +138,15 @@ func holder(ps []netip.Prefix, ip netip.Addr) (netip.Prefix, bool) {
 	return ps[i], true
 }
 
-// carriers are the networks whose addresses carry an IPv4 address, and where.
-var carriers = [...]struct {
+// A carrier is a network whose addresses carry an IPv4 address.
+type carrier struct {
 	net    netip.Prefix
-	at     [4]int // the bytes
+	at     [4]int // the bytes in which they do
 	masked bool   // its bits are inverted
-}{
+}
+
+// carriers are all that are known.
+var carriers = [...]carrier{
 	{net: netip.MustParsePrefix("64:ff9b::/96"), at: [4]int{12, 13, 14, 15}},            // NAT64 (RFC 6052)
 	{net: netip.MustParsePrefix("64:ff9b:1::/48"), at: [4]int{6, 7, 9, 10}},             // NAT64 of a site (RFC 8215), by each length of RFC 6052
 	{net: netip.MustParsePrefix("64:ff9b:1::/48"), at: [4]int{7, 9, 10, 11}},            //
@@ -168,7 +171,7 @@ func formsOf(ip netip.Addr, to []netip.Addr) []netip.Addr {
 	b := ip.As16()
 	for i := range carriers {
 		if c := &carriers[i]; c.net.Contains(ip) && ip != netip.IPv6Loopback() {
-			to = append(to, carried(b, c.at, c.masked))
+			to = append(to, c.carried(b))
 		}
 	}
 	if isatap := [4]byte(b[8:12]); isatap == [4]byte{0, 0, 0x5e, 0xfe} || isatap == [4]byte{2, 0, 0x5e, 0xfe} { // RFC 5214, section 6.1
@@ -177,11 +180,11 @@ func formsOf(ip netip.Addr, to []netip.Addr) []netip.Addr {
 	return to
 }
 
-func carried(b [16]byte, at [4]int, masked bool) netip.Addr {
+func (c *carrier) carried(b [16]byte) netip.Addr {
 	var four [4]byte
-	for i, j := range at {
+	for i, j := range c.at {
 		four[i] = b[j]
-		if masked {
+		if c.masked {
 			four[i] = ^b[j]
 		}
 	}

@@ -98,11 +98,12 @@ func (w *World) askServer(ctx context.Context, server netip.AddrPort, host strin
 	if f == IPv6 {
 		query.Question[0].Qtype = dns.TypeAAAA
 	}
-	var l lookup
-	reply, err := w.askOver(ctx, "udp", server, query, &l)
+	a := asking{w: w, server: server, query: query}
+	reply, err := a.over(ctx, "udp")
 	if err == nil && reply.Truncated {
-		reply, err = w.askOver(ctx, "tcp", server, query, &l)
+		reply, err = a.over(ctx, "tcp")
 	}
+	l := lookup{lost: a.lost}
 	if err == nil {
 		l.answered = reply.Rcode == dns.RcodeSuccess || reply.Rcode == dns.RcodeNameError
 		l.addrs = addressesOf(reply, query.Question[0])
@@ -149,12 +150,20 @@ func resolverReason(ctx context.Context, err error) Reason {
 	return DNSServfail
 }
 
-// askOver makes one exchange with a resolver, and counts what was lost into l.
-func (w *World) askOver(ctx context.Context, network string, server netip.AddrPort, query *dns.Msg, l *lookup) (*dns.Msg, error) {
-	if err := w.Egress.Check(server.Addr()); err != nil {
+// An asking is one question to one resolver.
+type asking struct {
+	w      *World
+	server netip.AddrPort
+	query  *dns.Msg
+	lost   int // queries that had to be sent again
+}
+
+// over makes one exchange.
+func (a *asking) over(ctx context.Context, network string) (*dns.Msg, error) {
+	if err := a.w.Egress.Check(a.server.Addr()); err != nil {
 		return nil, err
 	}
-	conn, err := w.connectAny(ctx, network, server.String())
+	conn, err := a.w.connectAny(ctx, network, a.server.String())
 	if err != nil {
 		return nil, err
 	}
@@ -164,24 +173,26 @@ func (w *World) askOver(ctx context.Context, network string, server netip.AddrPo
 	if err := conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	query.Id = dns.Id()
-	wire, err := query.Pack()
+	a.query.Id = dns.Id()
+	wire, err := a.query.Pack()
 	if err != nil {
 		return nil, err
 	}
-	msg, err := exchangeOver(conn, network, wire, deadline, l)
+	var msg []byte
+	if network == "tcp" {
+		msg, err = new(question).askTCP(conn, wire)
+	} else {
+		msg, err = a.repeat(&repeater{conn: conn, deadline: deadline}, wire)
+	}
 	if err != nil {
 		return nil, err
 	}
-	return parseReply(msg, query)
+	return parseReply(msg, a.query)
 }
 
-func exchangeOver(conn net.Conn, network string, wire []byte, deadline time.Time, l *lookup) ([]byte, error) {
-	if network == "tcp" {
-		return new(question).askTCP(conn, wire)
-	}
-	r := repeater{conn: conn, deadline: deadline}
-	defer func() { l.lost += r.lost }()
+// repeat asks over UDP.
+func (a *asking) repeat(r *repeater, wire []byte) ([]byte, error) {
+	defer func() { a.lost += r.lost }()
 	if err := r.send(wire); err != nil {
 		return nil, err
 	}
@@ -204,16 +215,17 @@ func addressesOf(reply *dns.Msg, q dns.Question) []netip.Addr {
 	for range maxAliases {
 		next := ""
 		for _, rr := range reply.Answer {
-			if !strings.EqualFold(rr.Header().Name, name) {
+			h := rr.Header()
+			if !strings.EqualFold(h.Name, name) || h.Rrtype != q.Qtype && h.Rrtype != dns.TypeCNAME {
 				continue
 			}
 			switch rr := rr.(type) {
 			case *dns.CNAME:
 				next = rr.Target
 			case *dns.A:
-				addrs = addAddress(addrs, rr.A, q.Qtype == dns.TypeA)
+				addrs = addAddress(addrs, rr.A)
 			case *dns.AAAA:
-				addrs = addAddress(addrs, rr.AAAA, q.Qtype == dns.TypeAAAA)
+				addrs = addAddress(addrs, rr.AAAA)
 			}
 		}
 		if len(addrs) > 0 || next == "" {
@@ -224,8 +236,8 @@ func addressesOf(reply *dns.Msg, q dns.Question) []netip.Addr {
 	return addrs
 }
 
-func addAddress(to []netip.Addr, ip net.IP, wanted bool) []netip.Addr {
-	if a, ok := netip.AddrFromSlice(ip); ok && wanted {
+func addAddress(to []netip.Addr, ip net.IP) []netip.Addr {
+	if a, ok := netip.AddrFromSlice(ip); ok {
 		return append(to, a.Unmap())
 	}
 	return to

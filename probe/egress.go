@@ -21,8 +21,6 @@ type Egress struct {
 // unlessNamed are denied unless the policy allows them, or a part of them, by name; that it allows all the world is not
 // enough. A smaller network stands for itself: to name one around it does not name it.
 var unlessNamed = [...]netip.Prefix{
-	netip.MustParsePrefix("169.254.0.0/16"),
-	netip.MustParsePrefix("fe80::/10"),
 	netip.MustParsePrefix("169.254.169.254/32"), // AWS, Google Cloud, Azure, OpenStack and others
 	netip.MustParsePrefix("169.254.170.2/32"),   // AWS, of containers
 	netip.MustParsePrefix("169.254.170.23/32"),  // AWS, of pods
@@ -33,6 +31,8 @@ var unlessNamed = [...]netip.Prefix{
 	netip.MustParsePrefix("100.100.100.200/32"), // Alibaba Cloud
 	netip.MustParsePrefix("192.0.0.192/32"),     // Oracle Cloud
 	netip.MustParsePrefix("fd00:42::42/128"),    // Scaleway
+	netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("fe80::/10"),
 }
 
 // NewEgress makes a policy of networks such as 10.0.0.0/8, and of addresses. What is denied is denied whatever is allowed; if

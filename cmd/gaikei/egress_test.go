@@ -27,7 +27,7 @@ func TestTryEgress(t *testing.T) {
 		{[]string{srv.URL, "--egress-deny", "127.0.0.0/8"}, exitNegative, "denies 127.0.0.1: 127.0.0.0/8 is denied"},
 		{[]string{srv.URL, "--egress-allow", "10.0.0.0/8"}, exitNegative, "inconclusive (egress_denied)"},
 		{[]string{"http://169.254.169.254/"}, exitNegative, "inconclusive (egress_denied)"},
-		{[]string{"http://169.254.169.254/", "--egress-allow", "0.0.0.0/0"}, exitNegative, "unless 169.254.0.0/16 is allowed by name"},
+		{[]string{"http://169.254.169.254/", "--egress-allow", "0.0.0.0/0"}, exitNegative, "unless 169.254.169.254/32 is allowed by name"},
 		{[]string{srv.URL, "--egress-deny", "10.0.0.1/8"}, exitUsage, "want 10.0.0.0/8"},
 	}
 	for _, tt := range tests {

@@ -58,6 +58,9 @@ func (d *decoder) check(c *probe.Check, path string) {
 	switch {
 	case c.Kind != nil:
 		d.problems(join(path, kindOf(c.Kind)), c.Kind.Validate())
+		if d.sound(join(path, kindOf(c.Kind))) {
+			d.problems(path, c.Validate())
+		}
 	case !d.bad[path] && !slices.ContainsFunc(kindNames(), func(k string) bool { return d.bad[join(path, k)] }):
 		d.note(d.where(path), "found no kind, wanted one of "+listed(kindNames()), "say what to look at, for example tcp: {address: …}")
 	}

@@ -121,7 +121,7 @@ func typeText(t reflect.Type) string {
 		"OTLPProtocol": "`http` or `grpc`", "HeaderMatch": "`present`, `absent` or mapping", "VersionTLS": "`1.0` to `1.3`",
 		"SendText": "text with references", "Hex": "bytes in hexadecimal", "Closing": "`send` or `expect`",
 		"StartTLS": "protocol", "TLSAlert": "alert", "Banner": "text or mapping",
-		"Redirects":    "whole number or mapping", "Proxy": "URL, `from_environment` or mapping", "OAuth2Style": "`header` or `params`",
+		"Redirects": "whole number or mapping", "Proxy": "URL, `from_environment` or mapping", "OAuth2Style": "`header` or `params`",
 		"HTTPProtocol": "`auto`, `http1`, `http2` or `http3`", "ContentCoding": "content coding",
 		"PasswordHash": "bcrypt hash", "PrivateText": "text", "Scope": "`read` or `write`", "Digest": "SHA-256 in hexadecimal",
 	}
@@ -169,8 +169,11 @@ func TestExamplesInDocs(t *testing.T) {
 	}
 }
 
-// completed adds the sections that an example leaves out.
+// completed adds the sections that an example leaves out. A list is one of checks.
 func completed(text string) string {
+	if strings.HasPrefix(text, "- ") {
+		text = "checks:\n" + text
+	}
 	for _, section := range []struct{ key, text string }{
 		{"regions:", "regions: {tokyo: {}, frankfurt: {}, office: {weight: 0}}\n"},
 		{"controls:", "controls: {preset: root-dns}\n"},

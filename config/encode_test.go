@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -30,4 +31,22 @@ func TestTextsSurvive(t *testing.T) {
 			t.Fatalf("%q: got %q, %q and %q\n%s", text, got.Labels["l"], h.Send.String(), h.Body.Contains[0], Block(c))
 		}
 	})
+}
+
+// TestBlockOfOlderProbers: a check that uses none of the newer keys has none of them in its block, so that probers which do
+// not know them still understand it; one that uses them has them, and is refused there and not half understood.
+func TestBlockOfOlderProbers(t *testing.T) {
+	const check = "name: x\ntcp: {address: 'a.example:1'}\n"
+	newer := "assert: [\"address != ''\"]\nmax: {connect: 1s}\nsource: 192.0.2.7\nresolver: 192.0.2.53\n"
+	for text, want := range map[string]bool{check: false, check + newer: true} {
+		c, err := ParseCheck("x", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"assert:", "max:", "source:", "resolver:"} {
+			if got := strings.Contains(string(Block(c)), "\n"+key); got != want {
+				t.Errorf("%s is in the block: %v, want %v\n%s", key, got, want, Block(c))
+			}
+		}
+	}
 }

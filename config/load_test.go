@@ -25,7 +25,7 @@ func alike() cmp.Options {
 	return cmp.Options{
 		cmp.Comparer(func(a, b *regexp.Regexp) bool { return a == b || a != nil && b != nil && a.String() == b.String() }),
 		cmp.Comparer(func(a, b probe.Template) bool { return a.String() == b.String() }),
-		cmpopts.IgnoreUnexported(File{}, probe.HTTP{}, probe.TCP{}, probe.DNS{}, probe.RecordMatch{}, probe.TLS{}, probe.BodyMatch{}, sli.Maintenance{}),
+		cmpopts.IgnoreUnexported(File{}, probe.Check{}, probe.HTTP{}, probe.TCP{}, probe.DNS{}, probe.RecordMatch{}, probe.TLS{}, probe.BodyMatch{}, sli.Maintenance{}),
 	}
 }
 

@@ -97,6 +97,8 @@ type Attempt struct {
 	// Announced: the target says of itself, in the way that the configuration names, that it is in maintenance. The reason
 	// is then status.
 	Announced bool
+	// Over: a phase took longer than the check allows, and nothing else failed.
+	Over bool
 	// Detail is what a person needs to see why.
 	Detail Detail
 }

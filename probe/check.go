@@ -20,6 +20,16 @@ type Check struct {
 	Latency  LatencyObjective  `yaml:"latency"`
 	Labels   map[string]string `yaml:"labels"`
 	Enabled  bool              `yaml:"enabled" default:"true"`
+	// Assert is expressions in CEL that must hold of an answer, after all that the kind itself wants.
+	Assert []string `yaml:"assert"`
+	Max    Limits   `yaml:"max"`
+	// Source is the address or the interface to connect from; empty: as the system chooses.
+	Source string `yaml:"source"`
+	// Resolver is the addresses of those who are asked for the target's address, in this order; empty, or the word system:
+	// those of the system.
+	Resolver []string `yaml:"resolver"`
+
+	extra *extra // made by Validate; nil: nothing that makes attempts different
 }
 
 // Client judges a slot as a client that tries again experiences it.

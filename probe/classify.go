@@ -39,11 +39,19 @@ func isLocalFault(err error) bool {
 	return false
 }
 
+// isSource reports that the machine cannot connect from where a check wants to.
+func isSource(err error) bool {
+	_, is := errors.AsType[*sourceError](err)
+	return is
+}
+
 // dialReason classifies a failure to connect.
 func dialReason(ctx context.Context, err error) Reason {
 	switch {
 	case stopped(ctx):
 		return Stopped
+	case isSource(err):
+		return Unsupported
 	case isTimeout(ctx, err):
 		return Timeout
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -52,6 +60,9 @@ func dialReason(ctx context.Context, err error) Reason {
 		// The handshake was complete and the connection torn down before we could look.
 		return Reset
 	case errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EACCES):
+		return EgressDenied
+	}
+	if _, denied := errors.AsType[*deniedError](err); denied {
 		return EgressDenied
 	}
 	if r := icmpReason(err); r != ReasonNone {

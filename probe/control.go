@@ -28,6 +28,7 @@ type ControlOptions struct {
 // *Controls is `controls: none`.
 type Controls struct {
 	world    *World
+	options  ControlOptions
 	disabled bool
 	lists    [numRounds][]*control
 	quorums  [numRounds]int
@@ -37,6 +38,7 @@ type Controls struct {
 	mu     sync.Mutex // guards what is below, and the lower part of each control
 	rounds [numRounds]rounds
 	seen   [numTracks]memory
+	ways   map[via]*Controls // of checks that look by another way
 }
 
 // A control is one target that vouches in one family, or one domain that vouches for the resolver.
@@ -78,7 +80,7 @@ func trackOf(f Family) track {
 
 // NewControls returns the controls of one region. It starts nothing.
 func NewControls(o ControlOptions) *Controls {
-	c := &Controls{world: o.World, disabled: o.None}
+	c := &Controls{world: o.World, options: o, disabled: o.None}
 	if c.world == nil {
 		c.world = new(World)
 	}
@@ -164,6 +166,9 @@ func (c *Controls) Recheck(ctx context.Context) {
 	if c.none() {
 		return
 	}
+	for _, v := range c.others() {
+		v.Recheck(ctx)
+	}
 	for t := range track(numRounds) {
 		c.mu.Lock()
 		blind, ended := !c.rounds[t].blind.IsZero(), c.rounds[t].ended
@@ -216,23 +221,31 @@ func (c *Controls) Status() ControlsStatus {
 	if c.none() {
 		return ControlsStatus{None: true}
 	}
+	var s ControlsStatus
+	s.add(c, "")
+	for way, v := range c.others() {
+		s.add(v, way.String())
+	}
+	return s
+}
+
+// add adds the state of controls that are asked by a way.
+func (s *ControlsStatus) add(c *Controls, way string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var s ControlsStatus
 	for t, name := range [numRounds]string{"ipv4", "ipv6", "resolver"} {
 		list, r := c.lists[t], &c.rounds[t]
 		if len(list) == 0 {
 			continue
 		}
 		s.Sights = append(s.Sights, SightStatus{
-			Name: name, Controls: len(list), Quorum: c.quorums[t],
+			Name: name + way, Controls: len(list), Quorum: c.quorums[t],
 			Rounds: r.count, LastSeen: r.lastSeen, BlindSince: r.blind,
 		})
 		for _, k := range list {
-			s.Controls = append(s.Controls, k.status(name))
+			s.Controls = append(s.Controls, k.status(name+way))
 		}
 	}
-	return s
 }
 
 func (k *control) status(sight string) ControlStatus {

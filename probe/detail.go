@@ -106,7 +106,7 @@ func tlsDetail(s *tls.ConnectionState, serverName string, certs []*x509.Certific
 	for _, c := range certs[:min(len(certs), maxChain)] {
 		d.Chain = append(d.Chain, Certificate{
 			Subject: clip(c.Subject.String(), maxLine), Issuer: clip(c.Issuer.String(), maxLine),
-			Names: certNames(c), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Key: keyText(c.PublicKey),
+			Names: certNames(c, maxNames), NotBefore: c.NotBefore, NotAfter: c.NotAfter, Key: keyText(c.PublicKey),
 		})
 	}
 	return d
@@ -125,15 +125,16 @@ func keyText(key any) string {
 	return ""
 }
 
-func certNames(c *x509.Certificate) []string {
+// certNames are the names of a certificate, at most as many as are asked for.
+func certNames(c *x509.Certificate, most int) []string {
 	var names []string
-	for _, n := range c.DNSNames[:min(len(c.DNSNames), maxNames)] {
+	for _, n := range c.DNSNames[:min(len(c.DNSNames), most)] {
 		names = append(names, clip(n, 255))
 	}
-	for _, ip := range c.IPAddresses[:min(len(c.IPAddresses), maxNames)] {
+	for _, ip := range c.IPAddresses[:min(len(c.IPAddresses), most)] {
 		names = append(names, ip.String())
 	}
-	return names[:min(len(names), maxNames)]
+	return names[:min(len(names), most)]
 }
 
 // clean takes secrets out of what a target has put into its certificates.

@@ -92,8 +92,8 @@ type cookie struct {
 
 const (
 	clientCookie = 16 // hexadecimal digits
-	minDNSCookie    = clientCookie + 16
-	maxDNSCookie    = clientCookie + 64
+	minDNSCookie = clientCookie + 16
+	maxDNSCookie = clientCookie + 64
 )
 
 // addCookie puts a cookie into a query, whose records are shared.

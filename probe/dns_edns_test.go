@@ -49,7 +49,7 @@ func TestLongDatagram(t *testing.T) {
 	s := answering(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		m := replyTo(t, q, 0)
 		for range 500 {
-			m.Answer = append(m.Answer, records(t, "www.example. 60 IN A 192.0.2.10")...)
+			m.Answer = append(m.Answer, rrs(t, "www.example. 60 IN A 192.0.2.10")...)
 		}
 		m.Compress = true
 		respond(t, w, m)

@@ -31,6 +31,9 @@ func (q *question) judge() {
 	if q.reply != nil && q.tls != nil && q.d.TLS != nil {
 		t.checkDays(q.d.TLS, q.tls)
 	}
+	if q.reply != nil {
+		t.hold(q.ctx, seen{reply: q.reply, tls: q.tls})
+	}
 	if t.wanted() {
 		q.describe(obs)
 	}

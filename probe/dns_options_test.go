@@ -66,8 +66,8 @@ func respond(t *testing.T, w dns.ResponseWriter, m *dns.Msg) {
 
 func overUDP(w dns.ResponseWriter) bool { return w.RemoteAddr().Network() == "udp" }
 
-// records are those of zone files.
-func records(t *testing.T, texts ...string) []dns.RR {
+// rrs are those of zone files.
+func rrs(t *testing.T, texts ...string) []dns.RR {
 	t.Helper()
 	return replyTo(t, new(dns.Msg).SetQuestion(".", dns.TypeA), 0, texts...).Answer
 }
@@ -76,13 +76,13 @@ func TestDNSSections(t *testing.T) {
 	s := answering(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		m := replyTo(t, q, 0, "www.example. 300 IN A 192.0.2.10", "www.example. 300 IN A 192.0.2.11",
 			"www.example. 300 IN RRSIG A 8 2 300 20300101000000 20200101000000 1 example. AAAA")
-		m.Ns = records(t, "example. 3600 IN NS ns.example.")
-		m.Extra = append(records(t, "ns.example. 60 IN A 192.0.2.53"), &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}})
+		m.Ns = rrs(t, "example. 3600 IN NS ns.example.")
+		m.Extra = append(rrs(t, "ns.example. 60 IN A 192.0.2.53"), &dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}})
 		switch q.Question[0].Name {
 		case "none.example.":
 			m.Answer = nil
 		case "txt.example.":
-			m.Answer = records(t, `txt.example. 60 IN TXT "v=spf1 " "include:x -all"`)
+			m.Answer = rrs(t, `txt.example. 60 IN TXT "v=spf1 " "include:x -all"`)
 		}
 		respond(t, w, m)
 	})

@@ -189,10 +189,10 @@ func TestHostileRecords(t *testing.T) {
 		m := replyTo(t, q, 0)
 		m.Compress = true
 		for range 200 {
-			m.Answer = append(m.Answer, records(t, long+" 60 IN DNAME "+long)...)
+			m.Answer = append(m.Answer, rrs(t, long+" 60 IN DNAME "+long)...)
 		}
 		for range 2000 {
-			m.Answer = append(m.Answer, records(t, long+" 60 IN CNAME "+long)...)
+			m.Answer = append(m.Answer, rrs(t, long+" 60 IN CNAME "+long)...)
 		}
 		m.Extra = []dns.RR{&dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}}
 		respond(t, w, m)

@@ -25,6 +25,7 @@ func evidenceOf(v Verdict, a *Attempt) *Evidence {
 		Outcome: v.Outcome.String(), Reason: v.Reason.String(), Suspected: v.Suspected.String(),
 		Latency: a.Latency, Detail: a.Detail,
 	}
+	ev.Detail.fit()
 	if a.Addr.IsValid() {
 		ev.Dialled = a.Addr.String()
 	}

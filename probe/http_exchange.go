@@ -155,6 +155,7 @@ func (x *exchange) judge() {
 	if x.out.token != nil {
 		x.judgeToken()
 	}
+	t.hold(x.ctx, seen{resp: x.resp, scan: x.scan, tls: x.tls, hide: x.hide})
 	if t.wanted() {
 		x.describe()
 	}

@@ -215,9 +215,11 @@ func (x *exchange) connect(u *url.URL) net.Conn {
 		return nil
 	}
 	t.a.Via = g.address()
-	if ip, err := netip.ParseAddr(u.Hostname()); err == nil && egressDenied(ip) {
-		t.fail(EgressDenied, fmt.Errorf("ask the proxy for %s: the egress policy forbids link-local and cloud metadata addresses", ip))
-		return nil
+	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
+		if err := t.w.Egress.Check(ip); err != nil {
+			t.fail(EgressDenied, fmt.Errorf("ask the proxy for %s: %w", ip, err))
+			return nil
+		}
 	}
 	if x.h.Protocol == HTTP2 && g.forwards(u) {
 		t.fail(Unsupported, fmt.Errorf("the proxy %s, which the environment names, does not forward HTTP/2", g.address()))

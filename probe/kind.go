@@ -46,6 +46,8 @@ type Target struct {
 
 // A World is what an attempt may use of the machine it runs on. The zero value is the real one.
 type World struct {
+	// Egress says where attempts may connect to; nil is the default policy.
+	Egress *Egress
 	// Dial opens a connection; nil means a net.Dialer. Resolving goes through it as well. The egress policy
 	// is applied before it is called and cannot be circumvented by it.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -60,4 +62,6 @@ type World struct {
 	Wall func() time.Time
 	// Verbose makes kinds fill in the whole Detail of successful attempts too, for a person who looks on.
 	Verbose bool
+
+	extra *extra // of the check that an attempt is for; nil: nothing
 }

@@ -53,6 +53,9 @@ func (ls *lapses) follow(c *Check, l *lapse) *lapse {
 		return nil
 	}
 	l.text = c.Kind.Target().Text
+	if c.extra != nil {
+		l.text += c.extra.way.String()
+	}
 	l.run, l.until = &run{first: l.end}, l.end.Add(2*c.Interval+verdictLimit)
 	switch {
 	case before == nil:

@@ -87,7 +87,9 @@ type trial struct {
 	witness chan Witness // nil until asked for
 	lapse   *lapse       // nil if it was none
 	before  *lapse       // what the check's attempt before was, if both are of one run
-	asleep  bool         // this process did not run as the time was up: nobody can vouch
+	// controls are those that look as the check does.
+	controls *Controls
+	asleep   bool // this process did not run as the time was up: nobody can vouch
 }
 
 // try makes a slot's attempts, at least one. Those that are followed by another are vouched for meanwhile.
@@ -125,12 +127,13 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (l *Looker) attempt(ctx context.Context, c *Check) *trial {
 	deadline, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
+	controls := l.controls.via(c.extra)
 	if c.Timeout > roundAfter {
-		defer l.controls.watch(deadline, c.Kind).end()
+		defer controls.watch(deadline, c.Kind).end()
 	}
 	start, wall := time.Now(), l.wall()
 	bell := newBell(start, c.Timeout)
-	t := &trial{Attempt: l.guarded(deadline, c.Kind)}
+	t := &trial{Attempt: l.guarded(deadline, c), controls: controls}
 	t.end = time.Now()
 	if t.Start.IsZero() {
 		t.Start = start
@@ -147,7 +150,7 @@ func (l *Looker) attempt(ctx context.Context, c *Check) *trial {
 	case ctx.Err() != nil && t.Reason != ReasonNone:
 		t.Reason = Stopped
 	}
-	l.controls.saw(&t.Attempt)
+	controls.saw(&t.Attempt)
 	return t
 }
 
@@ -159,13 +162,13 @@ func (l *Looker) clockOffset() time.Duration {
 }
 
 // guarded makes an attempt of a panic.
-func (l *Looker) guarded(ctx context.Context, k Kind) (a Attempt) {
+func (l *Looker) guarded(ctx context.Context, c *Check) (a Attempt) {
 	defer func() {
 		if p := recover(); p != nil {
 			a = panicked(p)
 		}
 	}()
-	return k.Attempt(ctx, l.world)
+	return c.Kind.Attempt(ctx, l.world.of(c))
 }
 
 // vouch finds a witness for an attempt, if one is needed and there can be one.
@@ -173,7 +176,7 @@ func (l *Looker) vouch(ctx context.Context, e Expectation, t *trial) Witness {
 	if !e.needsWitness(&t.Attempt) || t.asleep {
 		return Blind
 	}
-	return l.controls.witness(ctx, t)
+	return t.controls.witness(ctx, t)
 }
 
 // settle judges a slot's attempts. The second value is the index of the one that decided.

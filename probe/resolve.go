@@ -40,6 +40,9 @@ func (w *World) ask(ctx context.Context, host string, f Family) lookup {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return literal(ip, f)
 	}
+	if w.extra != nil && len(w.extra.resolvers) > 0 {
+		return w.askNamed(ctx, host, f)
+	}
 	network := "ip4"
 	if f == IPv6 {
 		network = "ip6"
@@ -155,7 +158,7 @@ func (r *resolverWatch) close() wireView {
 
 // dial serves net.Resolver, which sends datagrams if and only if it is given a net.PacketConn.
 func (r *resolverWatch) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	c, err := r.world.dial(ctx, network, address)
+	c, err := r.world.connectAny(ctx, network, address) // the system's own resolver is no target
 	if err != nil {
 		r.note(err)
 		return nil, err

@@ -87,6 +87,8 @@ func (c *TCP) Attempt(ctx context.Context, w *World) Attempt {
 	} else if l := t.reach(ctx, "tcp", c.ready.to); l != nil {
 		if config == nil {
 			t.a.Answered = true
+			t.leave()
+			t.hold(ctx, seen{})
 		} else {
 			c.secure(ctx, t, l, config)
 		}
@@ -105,6 +107,7 @@ func (c *TCP) secure(ctx context.Context, t *trail, l *link, config *tls.Config)
 	t.a.Answered = true
 	t.leave()
 	t.checkDays(c.TLS, h)
+	t.hold(ctx, seen{tls: h})
 	if !t.wanted() {
 		return
 	}

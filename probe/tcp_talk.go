@@ -85,6 +85,7 @@ func (c *TCP) converse(ctx context.Context, w *World) Attempt {
 		if v.tls != nil && c.TLS != nil {
 			t.checkDays(c.TLS, v.tls)
 		}
+		t.hold(ctx, seen{tls: v.tls, hide: &hide})
 	}
 	v.describe()
 	return t.finish()

@@ -222,6 +222,7 @@ func (t *trail) checkDays(c *TLS, h *handshake) {
 	}
 }
 
+// daysLeft is how many whole days remain until clients begin to fail.
 func (h *handshake) daysLeft(now time.Time) int { return int(expiry(h).Sub(now) / (24 * time.Hour)) }
 
 // days compares the whole days left with those wanted.

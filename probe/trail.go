@@ -19,6 +19,8 @@ type trail struct {
 	open  bool // the last span is still running
 	cause error
 	links []*link // every connection opened, in order; all are shut by finish
+	// observed is what came of the assertions and limits that checks of every kind may have, for people.
+	observed []Observation
 }
 
 // begin starts the clock.
@@ -70,6 +72,7 @@ func (t *trail) fail(r Reason, err error) {
 func (t *trail) finish() Attempt {
 	t.leave()
 	t.closeLinks()
+	t.a.Detail.Assertions = append(t.a.Detail.Assertions, t.observed...)
 	return t.a
 }
 
@@ -89,12 +92,12 @@ func (t *trail) reach(ctx context.Context, network string, d destination) *link 
 		return nil
 	}
 	t.a.Addr = netip.AddrPortFrom(ip, d.port)
-	if egressDenied(ip) {
-		t.fail(EgressDenied, fmt.Errorf("connect to %s: the egress policy forbids link-local and cloud metadata addresses", t.a.Addr))
+	if err := t.w.Egress.Check(ip); err != nil {
+		t.fail(EgressDenied, fmt.Errorf("connect to %s: %w", t.a.Addr, err))
 		return nil
 	}
 	t.enter(PhaseConnect)
-	conn, err := t.w.dial(ctx, network, t.a.Addr.String())
+	conn, err := t.w.connect(ctx, network, t.a.Addr.String())
 	if err != nil {
 		t.fail(dialReason(ctx, err), fmt.Errorf("connect to %s: %w", t.a.Addr, innermost(err)))
 		return nil
@@ -189,14 +192,4 @@ func (l *link) close() {
 type tcpInfo struct {
 	lost    int  // segments of ours sent again, SYNs included
 	pending bool // something of ours is not acknowledged
-}
-
-// dial connects to an address, which is never a name. Keep-alive is off: it costs system calls, and no
-// connection lives long enough for it.
-func (w *World) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if w.Dial != nil {
-		return w.Dial(ctx, network, address)
-	}
-	d := net.Dialer{KeepAlive: -1}
-	return d.DialContext(ctx, network, address)
 }

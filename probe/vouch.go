@@ -72,6 +72,9 @@ func claimOf(a *Attempt, s, e, before time.Time) claim {
 		}
 	}
 	failing := s.Add(a.lastPhase())
+	if a.Over {
+		failing = s // it may have been any phase, or all of them
+	}
 	switch d := a.doubt(); {
 	case d == doubtLost:
 		c.ways = [][]stretch{{dense(s, e)}}

@@ -8,16 +8,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/gaikei/gaikei/config"
+	"github.com/gaikei/gaikei/docs"
 )
 
 func newConfig(std streams) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Check, show or compare configurations",
+		Short: "Check, show, compare or describe configurations",
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newConfigCheck(std), newConfigShow(std), newConfigDiff(std))
+	cmd.AddCommand(newConfigCheck(std), newConfigShow(std), newConfigDiff(std), newConfigSchema(std))
 	return cmd
 }
 
@@ -91,6 +92,25 @@ func newConfigShow(std streams) *cobra.Command {
 	}
 	configFlag(cmd, &path)
 	return cmd
+}
+
+func newConfigSchema(std streams) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "Print a JSON Schema of configurations, for editors",
+		Long: "Prints a JSON Schema (draft 2020-12) of gaikei.yaml, with which editors complete keys, say what they mean and mark\n" +
+			"what has the wrong form. What contradicts itself only 'gaikei config check' tells.",
+		Example: "  gaikei config schema > gaikei.schema.json\n  # and as the first line of gaikei.yaml:\n  # yaml-language-server: $schema=gaikei.schema.json",
+		Args:    noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			schema, err := config.Schema(docs.Configuration)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(std.out, "%s\n", schema)
+			return err
+		},
+	}
 }
 
 func configFlag(cmd *cobra.Command, path *string) {

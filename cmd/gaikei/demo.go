@@ -33,6 +33,7 @@ func newDemo(std streams) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.listen, "listen", "127.0.0.1:8080", "`address` of the page and the API")
+	o.egress.add(cmd.Flags())
 	cmd.Flags().BoolVar(&o.insecure, "insecure", false, "listen beyond loopback without authentication")
 	return cmd
 }

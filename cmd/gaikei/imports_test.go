@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"sli/review":      {"sli"},
 	"sli/timeline":    {"probe", "sli", "probe/wire"},
 	"sli/web":         {"probe", "sli"},
+	"docs":            nil,
 	"docs/scale":      nil,
 
 	"internal/bubble":   nil, // for tests

@@ -57,16 +57,18 @@ type eyes struct {
 	controls *probe.Controls
 }
 
-// open makes later slots be looked at with these controls. The same ones go on as they are, with all they have seen.
-func (p *prober) open(o probe.ControlOptions) {
+// open makes later slots be looked at with these controls, and reports whether they are others than before. The same ones
+// go on as they are, with all they have seen.
+func (p *prober) open(o probe.ControlOptions) bool {
 	if p.vouch != nil && reflect.DeepEqual(*p.vouch, o) {
-		return
+		return false
 	}
 	p.vouch = &o
 	withWorld := o
 	withWorld.World = p.world
 	c := probe.NewControls(withWorld)
 	p.eyes.Store(&eyes{looker: probe.NewLooker(p.world, c, p.region), controls: c})
+	return true
 }
 
 // Run probes one slot. It implements schedule.Runner.

@@ -47,6 +47,7 @@ func newProberCommand(std streams) *cobra.Command {
 	f.StringVar(&o.data, "data", "gaikei-prober", "`folder` for the queue and the plan")
 	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
 	f.IntVar(&o.maxRunning, "max-running", 1024, "attempts that may overlap an earlier one of the same check")
+	o.egress.add(f)
 	f.Var((*prometheusDuration)(&o.replay), "replay", "send once more what was seen within this `time` and is still in the queue, like 6h")
 	f.StringVar(&o.listen, "listen", "", "`address` of health and metrics (default: none)")
 	f.StringVar(&o.webConfig, "web-config", "", "`file` with TLS and users for --listen, in the format of the Prometheus exporter toolkit")
@@ -78,6 +79,10 @@ func serveProberUntil(ctx context.Context, o proberOptions, std streams) error {
 	if err != nil {
 		return err
 	}
+	egress, err := o.egress.policy()
+	if err != nil {
+		return err
+	}
 	door, at, err := o.status(ctx, log)
 	if err != nil {
 		return err
@@ -100,7 +105,7 @@ func serveProberUntil(ctx context.Context, o proberOptions, std streams) error {
 
 	p := &pulse{beat: uplink.Beat, started: time.Now(), log: log}
 	st := newStation(stationOptions{
-		data: o.data, prober: creds.Prober, secrets: o.secrets, maxRunning: o.maxRunning, world: p.clock.world(o.world),
+		data: o.data, prober: creds.Prober, secrets: o.secrets, maxRunning: o.maxRunning, world: p.clock.world(o.world), egress: egress,
 	}, queue, log)
 	p.follower = newFollower(st, creds.Region, uplink.Plan)
 	ready := func() error { return p.follower.ready() }

@@ -37,6 +37,7 @@ type runOptions struct {
 	maxRunning int
 	scraped    prometheusDuration // from one scrape of the metrics to the next; 0: the store's default
 	insecure   bool
+	egress     egressFlags
 	world      func(region string) *probe.World // nil: the real one
 	ready      func()                           // called once everything runs; may be nil
 	told       notify.Timing                    // of notifications; zero: as they are
@@ -67,6 +68,7 @@ func newRun(std streams) *cobra.Command {
 	f.StringArrayVar(&o.regions, "region", nil, "`region` to probe for, repeatable, or all; needed when there are several")
 	f.StringVar(&o.secrets, "secrets", "", "`folder` that ${file:…} references are read from")
 	f.IntVar(&o.maxRunning, "max-running", 1024, "attempts that may overlap an earlier one of the same check")
+	o.egress.add(f)
 	accessFlags(cmd, &o)
 	f.Var(&o.scraped, "scrape-interval", "how long it is at most from one scrape of /metrics to the next: new counters are 0 for as long (default 1m)")
 	f.StringVar(&o.ping, "ping", "", "`URL` to ask for every minute while all is well: a dead man's switch (default $"+pingVariable+")")
@@ -117,6 +119,10 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	if o.maxRunning < 1 {
 		return usage("the default is 1024", "--max-running %d: want at least 1", o.maxRunning)
 	}
+	egress, err := o.egress.policy()
+	if err != nil {
+		return err
+	}
 	door, err := openDoor(o, log)
 	if err != nil {
 		return err
@@ -140,7 +146,7 @@ func serveUntil(ctx context.Context, o runOptions, std streams) error {
 	defer queue.Close()
 
 	st := newStation(stationOptions{
-		data: o.data, prober: localProber, secrets: o.secrets, maxRunning: o.maxRunning, world: o.world,
+		data: o.data, prober: localProber, secrets: o.secrets, maxRunning: o.maxRunning, world: o.world, egress: egress,
 	}, queue, log)
 	c := newCentre(o, store, st, log)
 	c.door = door

@@ -31,6 +31,7 @@ type stationOptions struct {
 	secrets    string                           // folder that file references are read from; empty: none
 	maxRunning int                              // attempts that may overlap an earlier one of their check
 	world      func(region string) *probe.World // nil: the real one
+	egress     *probe.Egress                    // nil: the default policy
 }
 
 // An order is what the prober of a region is to do from now on.
@@ -79,7 +80,9 @@ func (s *station) put(ctx context.Context, g *errgroup.Group, o order) (*prober,
 		s.probers[o.region] = p
 	}
 	p.ordinal = o.ordinal
-	p.open(o.controls)
+	if p.open(o.controls) {
+		s.tellDenied(o)
+	}
 	if p.started {
 		return p, p.follow(ctx, o.checks, max(o.at, takeoverInstant()))
 	}
@@ -136,6 +139,7 @@ func (s *station) worldOf(region string) *probe.World {
 	}
 	w.Secret = secretsIn(s.opts.secrets)
 	w.UserAgent = userAgent()
+	w.Egress = s.opts.egress
 	w.Wall = wallClock
 	return w
 }

@@ -23,6 +23,7 @@ import (
 type tryOptions struct {
 	config, region, secrets, output string
 	timeout                         durationFlag
+	egress                          egressFlags
 }
 
 // A durationFlag is a flag written as durations are in the configuration; zero and less are refused.
@@ -64,6 +65,7 @@ func newTry(std streams) *cobra.Command {
 	f.StringVar(&o.secrets, "secrets", "", "with -c, `folder` that ${file:…} references are read from")
 	f.Var(&o.timeout, "timeout", "of the attempt at a URL; a check of a file has its own")
 	f.StringVarP(&o.output, "output", "o", "text", "`format`: text or json")
+	o.egress.add(f)
 	return cmd
 }
 
@@ -94,11 +96,15 @@ func try(ctx context.Context, o tryOptions, what string, std streams) error {
 	if o.output != "text" && o.output != "json" {
 		return usage("", "--output %q: want text or json", o.output)
 	}
+	egress, err := o.egress.policy()
+	if err != nil {
+		return err
+	}
 	t, err := o.trial(what)
 	if err != nil {
 		return err
 	}
-	world := &probe.World{Secret: secretsIn(o.secrets), UserAgent: userAgent(), Verbose: true}
+	world := &probe.World{Egress: egress, Secret: secretsIn(o.secrets), UserAgent: userAgent(), Verbose: true}
 	t.controls.World = world
 	controls := probe.NewControls(t.controls)
 	looker := probe.NewLooker(world, controls, t.region)

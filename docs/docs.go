@@ -1,0 +1,9 @@
+// Package docs holds those pages of the documentation that the program itself reads.
+package docs
+
+import _ "embed" // for the pages
+
+// Configuration is the page about gaikei.yaml, with its table of every key.
+//
+//go:embed configuration.md
+var Configuration string

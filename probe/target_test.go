@@ -125,7 +125,7 @@ type authority struct {
 	pem  string
 }
 
-func newAuthority(t *testing.T) *authority {
+func newAuthority(t testing.TB) *authority {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{
@@ -145,7 +145,7 @@ func newAuthority(t *testing.T) *authority {
 	return &authority{cert: cert, key: key, pem: string(text)}
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -155,7 +155,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 }
 
 // issue makes a certificate for a name, valid for the days from and until, counted from now, for servers and clients.
-func (ca *authority) issue(t *testing.T, name string, from, until int) tls.Certificate {
+func (ca *authority) issue(t testing.TB, name string, from, until int) tls.Certificate {
 	t.Helper()
 	key := newKey(t)
 	template := &x509.Certificate{

@@ -4,14 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,62 +16,6 @@ import (
 	"github.com/gaikei/gaikei/sli"
 	"github.com/gaikei/gaikei/sli/timeline"
 )
-
-// nginx serves a body of 1 KiB on a port of loopback until the benchmark ends; it returns its URL.
-func nginx(b *testing.B) string {
-	b.Helper()
-	bin, err := exec.LookPath("nginx")
-	if err != nil {
-		bin = "/usr/sbin/nginx"
-	}
-	if _, err := os.Stat(bin); err != nil {
-		b.Skip("nginx is not installed (Debian package nginx-light)")
-	}
-	dir := b.TempDir()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
-	conf := fmt.Sprintf(`
-daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
-events { worker_connections 4096; }
-http {
-  access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
-  server { listen %[2]s backlog=4096; root %[1]s; }
-}`, dir, address)
-	for name, content := range map[string]string{"nginx.conf": conf, "body": strings.Repeat("x", 1024)} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
-			b.Fatal(err)
-		}
-	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.Chmod(filepath.Dir(dir), 0o755); err != nil {
-		b.Fatal(err)
-	}
-	cmd := exec.Command(bin, "-c", filepath.Join(dir, "nginx.conf"), "-p", dir)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		cmd.Process.Signal(syscall.SIGTERM)
-		cmd.Wait()
-	})
-	for range 100 {
-		conn, err := net.Dial("tcp", address)
-		if err == nil {
-			conn.Close()
-			return "http://" + address + "/body"
-		}
-		pause(b.Context(), 50*time.Millisecond)
-	}
-	b.Fatal("nginx did not come up")
-	return ""
-}
 
 func pause(ctx context.Context, d time.Duration) {
 	select {
@@ -93,49 +34,11 @@ func cpu(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkProbeCost compares, in one run and at the same pace, what a probe costs in all (schedule, judge,
-// queue, journal) with a bare loop over net/http without keep-alive. Promise: at most 1.3 times.
-func BenchmarkProbeCost(b *testing.B) {
-	const pace, seconds = 1000, 20
-	url := nginx(b)
-	for b.Loop() {
-		bare := bareLoop(b, url, pace, seconds)
-		ours := engine(b, url, pace, seconds)
-		b.ReportMetric(float64(bare.Microseconds()), "bare-us/probe")
-		b.ReportMetric(float64(ours.Microseconds()), "gaikei-us/probe")
-		b.ReportMetric(float64(ours)/float64(bare), "ratio")
-	}
-}
-
-// bareLoop asks pace times a second and returns the CPU time of one request.
-func bareLoop(b *testing.B, url string, pace, seconds int) time.Duration {
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 5 * time.Second}
-	tick := time.NewTicker(time.Second / time.Duration(pace))
-	defer tick.Stop()
-	var wg sync.WaitGroup
-	before := cpu(b)
-	n := pace * seconds
-	for range n {
-		<-tick.C
-		wg.Go(func() {
-			resp, err := client.Get(url)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			io.Copy(io.Discard, resp.Body)
-			resp.Body.Close()
-		})
-	}
-	wg.Wait()
-	return (cpu(b) - before) / time.Duration(n)
-}
-
-// engine runs the whole of `gaikei run` with pace checks at one second and returns the CPU time of one probe.
-func engine(b *testing.B, url string, pace, seconds int) time.Duration {
+// engine runs the whole of `gaikei run` with pace checks of a kind at one second and returns the CPU time of one probe.
+func engine(b *testing.B, kind string, pace, seconds int) time.Duration {
 	dir := b.TempDir()
 	config := filepath.Join(dir, "gaikei.yaml")
-	if err := os.WriteFile(config, benchConfig(url, pace, "1s", "900ms"), 0o600); err != nil {
+	if err := os.WriteFile(config, benchConfig(kind, pace, "1s", "900ms"), 0o600); err != nil {
 		b.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(b.Context())
@@ -186,12 +89,12 @@ func countUp(b *testing.B, data string, checks int) int {
 	return up
 }
 
-// benchConfig has n HTTP checks of one URL.
-func benchConfig(url string, n int, interval, timeout string) []byte {
+// benchConfig has n checks of a kind, all alike.
+func benchConfig(kind string, n int, interval, timeout string) []byte {
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "regions: {here: {}}\ncontrols: none\ndefaults: {interval: %s, timeout: %s}\nchecks:\n", interval, timeout)
 	for i := range n {
-		fmt.Fprintf(&sb, "  - {name: c%d, http: {url: %q}}\n", i, url)
+		fmt.Fprintf(&sb, "  - {name: c%d, %s}\n", i, kind)
 	}
 	return []byte(sb.String())
 }
@@ -204,7 +107,7 @@ func BenchmarkMemory(b *testing.B) {
 	for b.Loop() {
 		dir := b.TempDir()
 		config := filepath.Join(dir, "gaikei.yaml")
-		if err := os.WriteFile(config, benchConfig(url, 1000, "10s", "5s"), 0o600); err != nil {
+		if err := os.WriteFile(config, benchConfig(httpOf(url), 1000, "10s", "5s"), 0o600); err != nil {
 			b.Fatal(err)
 		}
 		cmd := startProcess(b, binary, "run", "-c", config, "--data", filepath.Join(dir, "data"), "--listen", "127.0.0.1:0")
@@ -254,7 +157,7 @@ func BenchmarkProberMemory(b *testing.B) {
 	for b.Loop() {
 		dir := b.TempDir()
 		config, data, creds := filepath.Join(dir, "gaikei.yaml"), filepath.Join(dir, "data"), filepath.Join(dir, "p1.creds")
-		if err := os.WriteFile(config, benchConfig(url, checks, "10s", "5s"), 0o600); err != nil {
+		if err := os.WriteFile(config, benchConfig(httpOf(url), checks, "10s", "5s"), 0o600); err != nil {
 			b.Fatal(err)
 		}
 		centre := startProcess(b, binary, "aggregator", "-c", config, "--data", data, "--listen", "127.0.0.1:0", "--accept", "127.0.0.1:0")

@@ -136,7 +136,7 @@ func (p *program) begin() *program {
 
 // freePort returns a port of loopback that was free a moment ago, and below those that the kernel gives out by itself:
 // one of these would soon be taken by a connection of a test beside.
-func freePort(t *testing.T) string {
+func freePort(t testing.TB) string {
 	t.Helper()
 	for range 100 {
 		port := strconv.Itoa(20000 + rand.IntN(12000))

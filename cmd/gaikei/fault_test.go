@@ -59,17 +59,24 @@ func TestHungTargets(t *testing.T) {
 			t.Errorf("healthy at %d came to %d (%s), want up", s.At, s.Outcome, s.Reason)
 		}
 	}
-	judged := 0
+	judged, blind := 0, 0
 	for i := range hung {
 		for _, s := range slotsOf(t, data, fmt.Sprintf("hung%d", i), "here") {
 			if !inside(s) {
 				continue
 			}
 			judged++
+			if s.Outcome == sli.Inconclusive && s.Reason == "no_vouch" {
+				blind++ // on a busy machine the prober itself may not run as the time is up, and then blames nobody
+				continue
+			}
 			if s.Outcome != sli.Down || s.Reason != "response_timeout" {
 				t.Errorf("hung%d at %d came to %d (%s), want down (response_timeout)", i, s.At, s.Outcome, s.Reason)
 			}
 		}
+	}
+	if blind > judged/10 {
+		t.Errorf("%d of %d slots of hung targets are inconclusive, want a tenth at most", blind, judged)
 	}
 	if judged < hung {
 		t.Errorf("%d slots of hung targets were judged, want at least one each of %d", judged, hung)

@@ -58,8 +58,15 @@ func (d *datagrams) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, d.RemoteAddr(), err
 }
 
-// WriteTo implements net.PacketConn; the address is the connected one.
-func (d *datagrams) WriteTo(b []byte, _ net.Addr) (int, error) { return d.Write(b) }
+// WriteTo implements net.PacketConn; the address is the connected one. That the time is up is told by who reads: from who writes,
+// package quic would take it for a fault in the connection.
+func (d *datagrams) WriteTo(b []byte, _ net.Addr) (int, error) {
+	n, err := d.Write(b)
+	if errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, net.ErrClosed) {
+		return len(b), nil
+	}
+	return n, err
+}
 
 // SetReadBuffer and SetWriteBuffer leave the buffers of the system as they are: one short answer needs no more.
 func (d *datagrams) SetReadBuffer(int) error { return nil }

@@ -148,12 +148,12 @@ func secureNginx(b *testing.B) (url string, roots []byte) {
 		b.Fatal(err)
 	}
 	roots = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	put(b, dir, "cert.pem", roots)
-	put(b, dir, "key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
+	putFile(b, dir, "cert.pem", roots)
+	putFile(b, dir, "key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 	return "https://" + webServer(b, dir, fmt.Sprintf("ssl; ssl_certificate %[1]s/cert.pem; ssl_certificate_key %[1]s/key.pem", dir)) + "/body", roots
 }
 
-func put(b *testing.B, dir, name string, data []byte) {
+func putFile(b *testing.B, dir, name string, data []byte) {
 	b.Helper()
 	if err := os.WriteFile(filepath.Join(dir, name), data, 0o644); err != nil {
 		b.Fatal(err)
@@ -164,14 +164,14 @@ func put(b *testing.B, dir, name string, data []byte) {
 func webServer(b *testing.B, dir, more string) string {
 	b.Helper()
 	address := "127.0.0.1:" + freePort(b)
-	put(b, dir, "nginx.conf", fmt.Appendf(nil, `
+	putFile(b, dir, "nginx.conf", fmt.Appendf(nil, `
 daemon off; worker_processes 1; pid %[1]s/pid; error_log %[1]s/error.log;
 events { worker_connections 4096; }
 http {
   access_log off; client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
   server { listen %[2]s backlog=4096 %[3]s; root %[1]s; }
 }`, dir, address, more))
-	put(b, dir, "body", bytes.Repeat([]byte("x"), 1024))
+	putFile(b, dir, "body", bytes.Repeat([]byte("x"), 1024))
 	for _, d := range []string{dir, filepath.Dir(dir)} {
 		if err := os.Chmod(d, 0o755); err != nil {
 			b.Fatal(err)
@@ -186,8 +186,8 @@ http {
 func knot(b *testing.B) string {
 	b.Helper()
 	dir, address := b.TempDir(), "127.0.0.1:"+freePort(b)
-	put(b, dir, "zone", []byte("$ORIGIN example.\n@ 60 SOA ns hostmaster 1 3600 600 86400 60\n@ 60 NS ns\nns 60 A 127.0.0.1\nwww 60 A 192.0.2.10\n"))
-	put(b, dir, "knot.conf", fmt.Appendf(nil, `
+	putFile(b, dir, "zone", []byte("$ORIGIN example.\n@ 60 SOA ns hostmaster 1 3600 600 86400 60\n@ 60 NS ns\nns 60 A 127.0.0.1\nwww 60 A 192.0.2.10\n"))
+	putFile(b, dir, "knot.conf", fmt.Appendf(nil, `
 server:
   listen: %[2]s
   rundir: %[1]s

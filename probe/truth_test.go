@@ -232,13 +232,14 @@ func BenchmarkTrueLatencies(b *testing.B) {
 	}
 }
 
-// sample makes attempts, and returns how far each was off. Those that take long run beside each other.
+// sample makes attempts, and returns how far each was off. Those that take long run beside each other, and do not begin at once.
 func (c *calibration) sample(n int) []time.Duration {
 	off := make([]time.Duration, n)
 	lanes := max(1, min(20, int(c.delay/(10*time.Millisecond))))
 	var wg sync.WaitGroup
 	for lane := range lanes {
 		wg.Go(func() {
+			<-time.After(c.delay / time.Duration(lanes) * time.Duration(lane))
 			for i := lane; i < n; i += lanes {
 				a, truth := c.attempt(context.Background())
 				if a.Reason != ReasonNone {

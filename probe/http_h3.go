@@ -2,7 +2,6 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -155,13 +154,7 @@ func (x *exchange) quicFailed(h *handshake, err error) {
 	case r == Internal:
 		r, t.a.Answered = quicReason(err), q.socket.got.Load() > 0
 	}
-	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		h.certs = bad.UnverifiedCertificates
-		if r == TLSUntrusted && expired(h.certs) {
-			r = TLSExpired
-		}
-	}
-	t.fail(r, fmt.Errorf("QUIC handshake with %s: %w", t.a.Addr, err))
+	t.fail(h.refuted(r, err), fmt.Errorf("QUIC handshake with %s: %w", t.a.Addr, err))
 	t.a.Detail.TLS = h.detail()
 }
 

@@ -157,16 +157,22 @@ func (t *trail) secure(ctx context.Context, conn net.Conn, config *tls.Config) *
 	if err == nil {
 		return h
 	}
-	r := t.handshakeFailed(ctx, err)
-	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		h.certs = bad.UnverifiedCertificates
-		if r == TLSUntrusted && expired(h.certs) {
-			r = TLSExpired
-		}
-	}
-	t.fail(r, fmt.Errorf("TLS handshake with %s: %w", t.a.Addr, err))
+	t.fail(h.refuted(t.handshakeFailed(ctx, err), err), fmt.Errorf("TLS handshake with %s: %w", t.a.Addr, err))
 	t.a.Detail.TLS = h.detail()
 	return nil
+}
+
+// refuted keeps the certificates that were not accepted, and returns the reason: that they have run out comes before who signed them.
+func (h *handshake) refuted(r Reason, err error) Reason {
+	bad, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	if !ok {
+		return r
+	}
+	h.certs = bad.UnverifiedCertificates
+	if r == TLSUntrusted && expired(h.certs) {
+		return TLSExpired
+	}
+	return r
 }
 
 // handshakeFailed classifies, and marks the attempt as answered if it was the target that objected.

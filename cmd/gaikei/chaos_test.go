@@ -44,6 +44,7 @@ func TestChaos(t *testing.T) {
 	}
 	from, to := s.script.begun.Truncate(time.Second), time.Now().Add(-4*time.Second).Truncate(time.Second)
 	r := s.settle(t, from, to)
+	rest(ctx, 3*time.Second) // within a second every server knows what another has taken last
 	s.wait(t, "the window is settled", 2*time.Minute, func() bool { return time.Since(to) > 20*time.Second })
 	t.Log("settled after ", time.Since(to).Round(time.Second))
 	tr, err := s.truth(sc.harms, to)

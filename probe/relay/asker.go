@@ -94,6 +94,13 @@ func (q question) answer(ctx context.Context) ([]byte, error) {
 		q.a.mu.Lock()
 		defer q.a.mu.Unlock()
 		delete(q.a.waiting, q.token)
+		select {
+		case m, ok := <-q.heard: // it came as the time was up
+			if ok {
+				return read(m)
+			}
+		default:
+		}
 		return nil, fmt.Errorf("wait for the aggregator's answer: %w", ctx.Err())
 	}
 }

@@ -218,13 +218,21 @@ func (u *Uplink) round(ctx context.Context, ms []Message) (left []Message) {
 			break
 		}
 	}
-	var again []Message
+	return append(u.answers(ctx, asked, ms), left...)
+}
+
+// answers waits for what the centre says to messages that were sent together, and returns those that it did not take. They have one time
+// together: a centre that was lost with its answers must not be waited for once for each of them.
+func (u *Uplink) answers(ctx context.Context, asked []question, ms []Message) (again []Message) {
+	ctx, cancel := context.WithTimeout(ctx, lateTimeout)
+	defer cancel()
 	for i, m := range ms {
-		if err := u.took(Late, asked[i].within(ctx, lateTimeout)); err != nil && !u.hopeless(m, err) {
+		_, err := asked[i].answer(ctx)
+		if err = u.took(Late, err); err != nil && !u.hopeless(m, err) {
 			again = append(again, m)
 		}
 	}
-	return append(again, left...)
+	return again
 }
 
 // hopeless reports whether a message can never be taken: then it must not hold up those behind it.

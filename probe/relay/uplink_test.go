@@ -3,11 +3,15 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
+	"github.com/gaikei/gaikei/internal/bubble"
 	"github.com/gaikei/gaikei/probe/wire"
 )
 
@@ -307,4 +311,31 @@ func TestLedger(t *testing.T) {
 	if u.isDone(one) || !u.isDone(one) || !u.isDone(Message{seq: 4, Stored: at}) || u.isDone(Message{seq: 5, Stored: at.Add(1)}) {
 		t.Error("want a message done the second time, and another of its number not")
 	}
+}
+
+// Answers that are lost cost one time-out, however many they are, and an answer that came is heard whatever became of those before it.
+func TestLostAnswersAreWaitedForOnce(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		creds := &Credentials{Region: "tokyo", Prober: "p"}
+		u, err := NewUplink(UplinkOptions{Credentials: creds})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a := &asker{waiting: map[string]chan<- *nats.Msg{}}
+		asked, ms := make([]question, lateMessages), make([]Message, lateMessages)
+		for i := range asked {
+			asked[i] = question{a: a, token: fmt.Sprint(i), heard: make(chan *nats.Msg, 1)}
+			ms[i].seq = uint64(i)
+		}
+		const heard = lateMessages - 1
+		asked[heard].heard <- &nats.Msg{Data: []byte{answerTaken}}
+		begun := time.Now()
+		again := u.answers(t.Context(), asked, ms)
+		if took := time.Since(begun); took != lateTimeout {
+			t.Errorf("waited for %v, want %v", took, lateTimeout)
+		}
+		if len(again) != heard || again[heard-1].seq != heard-1 {
+			t.Errorf("%d messages are to be sent again, want the %d that nobody answered", len(again), heard)
+		}
+	})
 }

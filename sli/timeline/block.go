@@ -42,12 +42,15 @@ const maxEntries = 1 << 18
 const maxBlockBody = 16 << 20
 
 // dayOf returns the UTC day that an instant belongs to, in days since the Unix epoch.
-func dayOf(at int64) int64 {
-	d := at / dayMillis
-	if at%dayMillis < 0 {
-		d--
+func dayOf(at int64) int64 { return floor(at, dayMillis) }
+
+// floor is ⌊x ÷ y⌋, y being positive.
+func floor(x, y int64) int64 {
+	q := x / y
+	if x%y < 0 {
+		q--
 	}
-	return d
+	return q
 }
 
 // A codec encodes and decodes blocks. It reuses what the compressor needs and is not for concurrent use.

@@ -20,13 +20,7 @@ const (
 var errPage = errors.New("the page is damaged")
 
 // pageOf returns the page that a day is on.
-func pageOf(day int64) int64 {
-	p := day / pageDays
-	if day%pageDays < 0 {
-		p--
-	}
-	return p
-}
+func pageOf(day int64) int64 { return floor(day, pageDays) }
 
 // A pageRow is the row of a page.
 type pageRow struct {

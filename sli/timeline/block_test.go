@@ -113,7 +113,7 @@ func slotsGen(c *codec) *rapid.Generator[slots] {
 
 func TestBlockRoundTrip(t *testing.T) {
 	c := newTestCodec(t)
-	rapid.Check(t, func(t *rapid.T) { testRoundTrip(t, c, slotsGen(c).Draw(t, "slots")) })
+	checkAll(t, func(t *rapid.T) { testRoundTrip(t, c, slotsGen(c).Draw(t, "slots")) })
 }
 
 // testRoundTrip has blocks of both versions say what they were made of, and be made in one way only, whatever the codec did
@@ -186,7 +186,7 @@ func dayGen(p *probers) *rapid.Generator[slots] {
 
 func TestBlockRoundTripOfEveryKindOfDay(t *testing.T) {
 	c := newTestCodec(t)
-	rapid.Check(t, func(t *rapid.T) { testRoundTrip(t, c, dayGen(c.probers).Draw(t, "day")) })
+	checkAll(t, func(t *rapid.T) { testRoundTrip(t, c, dayGen(c.probers).Draw(t, "day")) })
 }
 
 // Nothing that can be said of a day is too much for a block: a prober gone wild fills it with slots in more states than are
@@ -217,7 +217,7 @@ func TestNumbersRoundTrip(t *testing.T) {
 			t.Fatalf("%d: got token %d, which leaves %d bits open, want less than %d and %d", v, token, open, tokenLimit, openBits(token))
 		}
 	}
-	rapid.Check(t, func(t *rapid.T) {
+	checkAll(t, func(t *rapid.T) {
 		want := rapid.SliceOfN(rapid.Uint32Max(rapid.SampledFrom([]uint32{0, 3, 63, 64, 1000, numberLimit - 1}).Draw(t, "greatest")), 0, 300).Draw(t, "numbers")
 		var n numbers
 		n.reset(len(want))
@@ -235,7 +235,7 @@ func TestNumbersRoundTrip(t *testing.T) {
 
 // A recency is the slow truth with a bound: the place of a thing in the order in which all were last there.
 func TestRecencyNamesWhatWasThere(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	checkAll(t, func(t *rapid.T) {
 		things := rapid.IntRange(2, 3*recentThings).Draw(t, "things")
 		order := make([]uint32, things)
 		for i := range order {

@@ -2,11 +2,9 @@ package timeline
 
 import (
 	"database/sql"
-	"flag"
 	"fmt"
 	"log/slog"
 	"net/url"
-	"strconv"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -50,30 +48,35 @@ func (p place) store(tb testing.TB) *Store {
 	return s
 }
 
-// check runs a property in rooms of the place. An empty database takes longer to make than an empty folder, so there
-// are fewer of them.
-func (p place) check(t *testing.T, property func(rt *rapid.T, room place)) {
+// A property is tried in rounds of a few draws each, so that tests side by side, for which the number of draws is one
+// and the same, can try different numbers of them: see TestMain.
+const (
+	allRounds  = 20 // what -rapid.checks asks for
+	someRounds = 6  // for what takes longer
+	fewRounds  = 2  // for properties that try much with each draw
+)
+
+// checkAll tries a property of no place.
+func checkAll(t *testing.T, property func(rt *rapid.T)) {
 	t.Helper()
-	if p.Database != "" {
-		all := flag.Lookup("rapid.checks").Value.String()
-		n, err := strconv.Atoi(all)
-		if err != nil {
-			t.Fatal(err)
-		}
-		setFlag(t, "rapid.checks", strconv.Itoa(max(n/4, 1)))
-		defer setFlag(t, "rapid.checks", all)
+	for range allRounds {
+		rapid.Check(t, property)
 	}
-	rooms := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		rooms++
-		property(rt, p.room(t, rooms))
-	})
 }
 
-func setFlag(t *testing.T, name, value string) {
+// check tries a property in rooms of the place. An empty database takes longer to make than an empty folder, so there
+// are fewer of them.
+func (p place) check(t *testing.T, rounds int, property func(rt *rapid.T, room place)) {
 	t.Helper()
-	if err := flag.Set(name, value); err != nil {
-		t.Fatal(err)
+	if p.Database != "" {
+		rounds = max(rounds/4, 1)
+	}
+	rooms := 0
+	for range rounds {
+		rapid.Check(t, func(rt *rapid.T) {
+			rooms++
+			property(rt, p.room(t, rooms))
+		})
 	}
 }
 

@@ -174,7 +174,7 @@ func TestAnyCorrectionsGiveTheReportOfTheSlots(t *testing.T) {
 	maintain(t, s, on(-2, 0), on(-2, 3*time.Hour))
 	foldAll(t, s)
 	n := 0
-	rapid.Check(t, func(rt *rapid.T) {
+	checkAll(t, func(rt *rapid.T) {
 		n++
 		var ids []string
 		for i := range rapid.IntRange(0, 3).Draw(rt, "corrections") {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -230,12 +229,7 @@ func TestWhatIsCountedIsWhatTheTimelineSays(t *testing.T) {
 }
 
 func testWhatIsCountedIsWhatTheTimelineSays(t *testing.T, p place) {
-	checks := flag.Lookup("rapid.checks").Value.String()
-	if checks == "100" { // as nobody asked for another number
-		setFlag(t, "rapid.checks", "30")
-		defer setFlag(t, "rapid.checks", checks)
-	}
-	p.check(t, func(rt *rapid.T, p place) {
+	p.check(t, someRounds, func(rt *rapid.T, p place) {
 		c := &clock{midnight.Add(-2 * time.Minute)}
 		begin := c.now
 		o := objective("a")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -87,12 +88,27 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(1)
 	}
+	if err := shareChecks(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if err := cluster.Stop(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// shareChecks makes the number of draws of one round of what -rapid.checks asks for, or its default.
+func shareChecks() error {
+	flag.Parse()
+	f := flag.Lookup("rapid.checks")
+	n, err := strconv.Atoi(f.Value.String())
+	if err != nil {
+		return err
+	}
+	return f.Value.Set(strconv.Itoa(max(n/allRounds, 1)))
 }
 
 // ingestForEver takes in slots one after another and prints each that is safe, folding all the time.

@@ -26,7 +26,7 @@ func closeRecords(p *probers) *rapid.Generator[record] {
 func TestJoinLaws(t *testing.T) {
 	p := &probers{}
 	j := &joiner{check: "shop", region: "tokyo", probers: p}
-	rapid.Check(t, func(t *rapid.T) {
+	checkAll(t, func(t *rapid.T) {
 		at := rapid.Int64Range(0, 3).Draw(t, "at")
 		a, b, c := closeRecords(p).Draw(t, "a"), closeRecords(p).Draw(t, "b"), closeRecords(p).Draw(t, "c")
 		if got, want := j.join(at, a, b), j.join(at, b, a); got != want {

@@ -51,7 +51,7 @@ func TestPhasesAreCountedOnce(t *testing.T) {
 }
 
 func testPhasesAreCountedOnce(t *testing.T, p place) {
-	p.check(t, func(rt *rapid.T, p place) {
+	p.check(t, someRounds, func(rt *rapid.T, p place) {
 		c := &clock{noon}
 		s := p.open(t, c)
 		defer func() { _ = s.Close() }()

@@ -115,7 +115,7 @@ func TestAnyInterleavingGivesTheSameTimeline(t *testing.T) {
 }
 
 func testAnyInterleavingGivesTheSameTimeline(t *testing.T, p place) {
-	p.check(t, func(rt *rapid.T, p place) {
+	p.check(t, allRounds, func(rt *rapid.T, p place) {
 		c := &clock{noon}
 		s := p.open(t, c)
 		defer func() { _ = s.Close() }()

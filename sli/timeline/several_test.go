@@ -469,7 +469,7 @@ func TestAddressesThatAreWrongDoNotShowThePassword(t *testing.T) {
 func TestSeveralStoresAndKills(t *testing.T) {
 	t.Parallel()
 	p := place{Options{Database: cluster.Database(t)}}
-	p.check(t, func(rt *rapid.T, room place) {
+	p.check(t, allRounds, func(rt *rapid.T, room place) {
 		g := &group{t: t, rt: rt, room: room, db: admin(t, room), model: newModel()}
 		for i := range rapid.IntRange(2, 3).Draw(rt, "stores") {
 			g.stores = append(g.stores, room.named(t, i).open(t, &clock{noon}))

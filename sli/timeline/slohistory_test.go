@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"testing"
 	"time"
@@ -44,10 +43,8 @@ func historic() []sli.SLO {
 
 // Each point is what the SLO's report says at its as_of, to the last bit.
 func TestSLOHistoryIsReports(t *testing.T) {
-	defer flag.Set("rapid.checks", flag.Lookup("rapid.checks").Value.String())
-	setFlag(t, "rapid.checks", "5") // each of which asks for many SLOs
 	corrected := 0
-	place{Options{Dir: t.TempDir()}}.check(t, func(rt *rapid.T, p place) {
+	place{Options{Dir: t.TempDir()}}.check(t, fewRounds, func(rt *rapid.T, p place) {
 		c := &clock{noon}
 		s := p.open(t, c)
 		defer func() { _ = s.Close() }()

@@ -12,7 +12,7 @@ import (
 // Snapshots say of every transaction what PostgreSQL says, and marks say the same.
 func TestSnapshotsSeeWhatPostgreSQLSees(t *testing.T) {
 	db := admin(t, place{Options{Database: cluster.Database(t)}})
-	rapid.Check(t, func(rt *rapid.T) {
+	checkAll(t, func(rt *rapid.T) {
 		xmin := rapid.SampledFrom([]int64{3, 1000, 1<<32 - 20, 1<<32 + 3, 3<<32 + 3, 1<<40 + 3}).Draw(rt, "xmin") + rapid.Int64Range(0, 3).Draw(rt, "more")
 		xmax := xmin + rapid.Int64Range(0, 12).Draw(rt, "span")
 		running := map[int64]bool{}

@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"math"
 	"strings"
@@ -111,9 +110,7 @@ func sumsUp(t *rapid.T, s *Store, q sli.Query, steps []sli.Report) {
 
 // Each step is what it is alone, and all of them are the window: among folds, maintenance, corrections and changed schedules.
 func TestStepsAreReports(t *testing.T) {
-	defer setFlag(t, "rapid.checks", flag.Lookup("rapid.checks").Value.String())
-	setFlag(t, "rapid.checks", "10") // each of which asks for several windows
-	place{Options{Dir: t.TempDir()}}.check(t, func(rt *rapid.T, p place) {
+	place{Options{Dir: t.TempDir()}}.check(t, fewRounds, func(rt *rapid.T, p place) {
 		c := &clock{noon}
 		s := p.open(t, c)
 		defer func() { _ = s.Close() }()

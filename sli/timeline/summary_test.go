@@ -157,7 +157,7 @@ func TestSummariesChangeNoReport(t *testing.T) {
 
 func testSummariesChangeNoReport(t *testing.T, p place) {
 	used := 0
-	p.check(t, func(rt *rapid.T, p place) {
+	p.check(t, allRounds, func(rt *rapid.T, p place) {
 		c := &clock{noon}
 		s := p.open(t, c)
 		defer func() { _ = s.Close() }()

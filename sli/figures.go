@@ -111,7 +111,7 @@ func merged(parts []Part) *Tally {
 func figures(s Subject, parts []Part, all *Tally) *Figures {
 	f := &Figures{
 		Slots: all.Slots(), Seconds: all.Seconds(),
-		Excluded:     ExcludedCounts{Maintenance: all.excluded[InMaintenance], Correction: all.excluded[CorrectedExcluded]},
+		Excluded:     ExcludedCounts{Maintenance: all.excluded[InMaintenance], Correction: all.excluded[CorrectedExcluded], Announced: all.excluded[Announced]},
 		Availability: availability(parts),
 	}
 	if !s.Without {

@@ -60,10 +60,14 @@ func genSpans() *rapid.Generator[[]sli.Span] {
 	}), 0, 4)
 }
 
-// genCorrected are maintenance and corrections, the newest of which may come anywhere in the list.
+// genCorrected are maintenance, announcements and corrections, the newest of which may come anywhere in the list.
 func genCorrected() *rapid.Generator[[]sli.Span] {
 	return rapid.Custom(func(t *rapid.T) []sli.Span {
 		spans := genSpans().Draw(t, "maintenance")
+		for _, s := range genSpans().Draw(t, "announcements") {
+			s.Effect = sli.Announced
+			spans = append(spans, s)
+		}
 		for i, s := range genSpans().Draw(t, "corrections") {
 			s.Rank = i + 1
 			s.Effect = rapid.SampledFrom([]sli.Effect{sli.CorrectedExcluded, sli.CorrectedBad, sli.CorrectedGood}).Draw(t, "effect")

@@ -13,11 +13,12 @@ import (
 // words of the definitions. It shares no code with what it judges.
 type oracle struct{ slots []weighed }
 
-// A weighed slot knows its region's weight, whether it lies in a maintenance, and the newest correction about it.
+// A weighed slot knows its region's weight, whether it lies in a maintenance or an announcement, and the newest correction about it.
 type weighed struct {
 	sli.Slot
 	region      *big.Rat
 	maintenance bool
+	announced   bool // and down
 	corrected   sli.Effect // 0: none
 }
 
@@ -31,6 +32,8 @@ func newOracle(parts map[string][]sli.Slot, weights map[string]*big.Rat, spans [
 				case s.At < m.From || s.At >= m.To:
 				case m.Effect == sli.InMaintenance:
 					x.maintenance = true
+				case m.Effect == sli.Announced:
+					x.announced = s.Outcome == sli.Down
 				case m.Rank > newest:
 					x.corrected, newest = m.Effect, m.Rank
 				}
@@ -51,7 +54,7 @@ func (o *oracle) plain() *oracle {
 }
 
 func excluded(s weighed) bool {
-	return s.corrected == sli.CorrectedExcluded || s.corrected == 0 && s.maintenance
+	return s.corrected == sli.CorrectedExcluded || s.corrected == 0 && (s.maintenance || s.announced)
 }
 
 func good(s weighed) bool {
@@ -65,7 +68,7 @@ func bad(s weighed) bool {
 	if s.corrected != 0 {
 		return s.corrected == sli.CorrectedBad
 	}
-	return !s.maintenance && (s.Outcome == sli.Down || s.Outcome == sli.Unexpected)
+	return !s.maintenance && !s.announced && (s.Outcome == sli.Down || s.Outcome == sli.Unexpected)
 }
 
 func valid(s weighed) bool { return good(s) || bad(s) }
@@ -75,7 +78,7 @@ func undecided(s weighed) bool { return !excluded(s) && !valid(s) }
 func anySlot(weighed) bool { return true }
 
 func observed(s weighed) bool {
-	s.maintenance, s.corrected = false, 0
+	s.maintenance, s.announced, s.corrected = false, false, 0
 	return valid(s)
 }
 
@@ -238,7 +241,8 @@ func (o *oracle) figures(of string, under *float64) sli.Figures {
 		Availability: o.availability(), Latency: o.latency(of, under),
 	}
 	f.Excluded.Correction = o.count(func(s weighed) bool { return excluded(s) && s.corrected != 0 })
-	f.Excluded.Maintenance = f.Slots.Excluded - f.Excluded.Correction
+	f.Excluded.Announced = o.count(func(s weighed) bool { return s.corrected == 0 && !s.maintenance && s.announced })
+	f.Excluded.Maintenance = f.Slots.Excluded - f.Excluded.Correction - f.Excluded.Announced
 	return f
 }
 

@@ -14,7 +14,7 @@ import (
 const tallyVersion = 1
 
 // AppendBinary appends the tally to b, compactly and always in the same way, for UnmarshalBinary to read. It fails only
-// if a correction had a say in the tally: corrections change what was long ago, and are not to be kept with it. The layout is
+// if a correction or an announcement had a say in the tally: both may change what was long ago, and are not to be kept with it. The layout is
 // a version byte and unsigned varints:
 //
 //	reasons  count, then of each in ascending order: length and bytes of its name, slots
@@ -23,8 +23,8 @@ const tallyVersion = 1
 //	counts   every counter in the order of (*Tally).counters, then the bins in units;
 //	         a 0 is followed by how many more there are
 func (t *Tally) AppendBinary(b []byte) ([]byte, error) {
-	if t.Corrected() {
-		return b, errors.New("write tally: there are corrections in it")
+	if t.Corrected() || t.excluded[Announced] > 0 {
+		return b, errors.New("write tally: there are corrections or announcements in it")
 	}
 	b = binary.AppendUvarint(append(b, tallyVersion), uint64(len(t.reasons)))
 	for _, r := range slices.Sorted(maps.Keys(t.reasons)) {

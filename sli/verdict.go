@@ -34,18 +34,19 @@ type Span struct {
 // An Effect is what a Span does to the slots in it. Stored: never reorder. The zero Effect does nothing.
 type Effect uint8
 
-// The effects. Whatever a correction says goes before any maintenance.
+// The effects. Whatever a correction says goes before any maintenance, and that before what a target announces.
 const (
 	InMaintenance     Effect = iota + 1
 	CorrectedExcluded        // taken out after the fact
 	CorrectedBad             // counted bad, also where there was no verdict
 	CorrectedGood            // counted good, also where there was no verdict
+	Announced                // a target said that it is in maintenance: what is down is taken out
 	numEffects
 )
 
-var effectNames = [numEffects]string{InMaintenance: "maintenance", CorrectedExcluded: "exclude", CorrectedBad: "bad", CorrectedGood: "good"}
+var effectNames = [numEffects]string{InMaintenance: "maintenance", CorrectedExcluded: "exclude", CorrectedBad: "bad", CorrectedGood: "good", Announced: "announced"}
 
-// String returns the effect's stable name: "maintenance", or what a correction does: "exclude", "bad" or "good".
+// String returns the effect's stable name: "maintenance", "announced", or what a correction does: "exclude", "bad" or "good".
 func (e Effect) String() string {
 	if e < numEffects {
 		return effectNames[e]
@@ -55,12 +56,28 @@ func (e Effect) String() string {
 
 // CorrectionEffect returns the effect of a correction by its name.
 func CorrectionEffect(name string) (Effect, bool) {
-	i := slices.Index(effectNames[CorrectedExcluded:], name)
+	i := slices.Index(effectNames[CorrectedExcluded:Announced], name)
 	return CorrectedExcluded + Effect(max(i, 0)), i >= 0
 }
 
 // Correction reports whether the effect is one of a correction.
-func (e Effect) Correction() bool { return e >= CorrectedExcluded }
+func (e Effect) Correction() bool { return CorrectedExcluded <= e && e < Announced }
+
+// class orders effects: one of a higher class wins.
+func (e Effect) class() int {
+	switch {
+	case e == 0:
+		return 0
+	case e.Correction():
+		return 3
+	case e == InMaintenance:
+		return 2
+	}
+	return 1
+}
+
+// Excludes reports whether a slot with this outcome is taken out.
+func (e Effect) Excludes(o Outcome) bool { return judge(o, e) == Excluded }
 
 // NewJudge returns a function that tells how a slot counts among these spans, which may overlap and be in any order. It is
 // quickest with slots in order of time; not for concurrent use.
@@ -86,14 +103,18 @@ func judge(o Outcome, e Effect) Verdict {
 		return Bad
 	case CorrectedGood:
 		return Good
+	case Announced:
+		if o == Down {
+			return Excluded
+		}
 	}
 	return o.Verdict()
 }
 
 // over reports whether a span wins against another one where both are.
 func (s *Span) over(o *Span) bool {
-	if s.Effect.Correction() != o.Effect.Correction() {
-		return s.Effect.Correction()
+	if a, b := s.Effect.class(), o.Effect.class(); a != b {
+		return a > b
 	}
 	return s.Rank > o.Rank
 }
@@ -112,8 +133,8 @@ func rule(spans []Span) ruling {
 		if best.Effect == 0 || spans[i].over(&best) {
 			best = spans[i]
 		}
-		if !spans[i].Effect.Correction() {
-			r.plain = spans[i].Effect
+		if e := spans[i].Effect; !e.Correction() && e.class() > r.plain.class() {
+			r.plain = e
 		}
 	}
 	r.effect = best.Effect

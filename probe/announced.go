@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 )
 
 // Announced says how a target tells that it is down for maintenance: by a status and a header, so that no failure passes
@@ -12,7 +13,11 @@ import (
 type Announced struct {
 	Status []CodeRange            `yaml:"status" default:"[503]"`
 	Header map[string]HeaderMatch `yaml:"header" required:"true"` // all of these hold
+	Limit  time.Duration          `yaml:"limit" default:"4h"`     // how much of it within 28 days does not count; the rest is down as ever
 }
+
+// maxAnnounced is the time that announced time is added up over.
+const maxAnnounced = 28 * 24 * time.Hour
 
 // prepare makes the rules of the headers.
 func (a *Announced) prepare(accepted []CodeRange) ([]headerRule, []Problem) {
@@ -27,6 +32,11 @@ func (a *Announced) prepare(accepted []CodeRange) ([]headerRule, []Problem) {
 				break
 			}
 		}
+	}
+	if a.Limit < 0 || a.Limit > maxAnnounced {
+		ps = append(ps, Problem{
+			Field: "announced.limit", Message: fmt.Sprintf("found %v, want 0 (all of it counts) to %v, the time that it is added up over", a.Limit, maxAnnounced),
+		})
 	}
 	if !slices.ContainsFunc(slices.Collect(maps.Values(a.Header)), func(m HeaderMatch) bool { return !m.Absent && !m.Optional }) {
 		ps = append(ps, Problem{

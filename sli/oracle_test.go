@@ -18,7 +18,7 @@ type weighed struct {
 	sli.Slot
 	region      *big.Rat
 	maintenance bool
-	announced   bool // and down
+	announced   bool       // and down
 	corrected   sli.Effect // 0: none
 }
 

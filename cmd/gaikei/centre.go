@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/gaikei/gaikei/config"
+	"github.com/gaikei/gaikei/probe"
 	"github.com/gaikei/gaikei/probe/relay"
 	"github.com/gaikei/gaikei/sli"
 	"github.com/gaikei/gaikei/sli/notify"
@@ -172,6 +173,7 @@ func (c *centre) apply(ctx context.Context, g *errgroup.Group, file *config.File
 	if err := c.store.SetMaintenance(ctx, file.Maintenance, checkIDs(file)); err != nil {
 		return err
 	}
+	c.store.SetAnnounced(announcedLimits(file))
 	if err := c.planner.publish(ctx, file, ordinals); err != nil {
 		return err
 	}
@@ -220,6 +222,17 @@ func checkIDs(file *config.File) []string {
 		ids = append(ids, chk.ID)
 	}
 	return ids
+}
+
+// announcedLimits are those of the checks whose targets announce maintenance.
+func announcedLimits(file *config.File) map[string]time.Duration {
+	limits := map[string]time.Duration{}
+	for _, chk := range file.Checks {
+		if h, ok := chk.Kind.(*probe.HTTP); ok && h.Announced != nil {
+			limits[chk.ID] = h.Announced.Limit
+		}
+	}
+	return limits
 }
 
 func storeRegions(rs []config.Region) []timeline.Region {

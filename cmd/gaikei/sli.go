@@ -131,7 +131,7 @@ var sliColumns = []string{
 	"due_seconds", "verdict_seconds", "good_seconds", "bad_seconds", "undecided_seconds", "excluded_seconds",
 	"availability", "availability_low", "availability_high", "if_undecided_bad", "if_undecided_good", "coverage",
 	"latency_under_seconds", "latency_ratio", "latency_count", "p50_seconds", "p90_seconds", "p95_seconds", "p99_seconds",
-	"excluded_by_correction", "corrected_good", "corrected_bad", "availability_observed",
+	"excluded_by_correction", "corrected_good", "corrected_bad", "availability_observed", "excluded_by_announcement",
 }
 
 func writeSLICSV(w io.Writer, reports []sli.Report) error {
@@ -172,7 +172,7 @@ func sliRow(r sli.Report) []string {
 	if r.Observed != nil {
 		observed = r.Observed.Availability.Ratio
 	}
-	return append(row, number(observed))
+	return append(row, number(observed), strconv.FormatInt(r.Excluded.Announced, 10))
 }
 
 // number writes a figure so that it reads back to the same; an undefined one is empty.

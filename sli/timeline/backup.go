@@ -185,7 +185,7 @@ func mustBeEmpty(ctx context.Context, path string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, db.close()) }()
-	for _, table := range []string{"block", "journal", "epoch", "evidence", "maintenance"} {
+	for _, table := range []string{"block", "journal", "epoch", "evidence", "maintenance", "announced"} {
 		var one int
 		err := db.read.QueryRowContext(ctx, "SELECT 1 FROM "+table+" LIMIT 1").Scan(&one)
 		if err == nil || !errors.Is(err, sql.ErrNoRows) {

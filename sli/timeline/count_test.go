@@ -237,6 +237,7 @@ func testWhatIsCountedIsWhatTheTimelineSays(t *testing.T, p place) {
 		open := func() *Store {
 			s := p.counter(t, c)
 			s.SetObjectives([]sli.SLO{o})
+			s.SetAnnounced(map[string]time.Duration{"shop": 30 * time.Second})
 			return s
 		}
 		s := open()

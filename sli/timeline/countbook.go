@@ -22,6 +22,7 @@ type book struct {
 
 	since       int64 // Unix ms: from then on all of these are known
 	maintenance map[string][]sli.Span
+	announced   map[sli.Series][]sli.Announcement
 	corrections []sli.Correction
 }
 
@@ -107,13 +108,16 @@ func (b *book) judge(x sli.Series, from, to int64) (func(sli.Slot) sli.Verdict, 
 		}
 	}
 	spans := b.maintenance[x.Check]
+	if as := b.announced[x]; len(as) > 0 {
+		spans = slices.Concat(spans, sli.AnnouncedSpans(as, from, to))
+	}
 	if len(b.corrections) > 0 {
 		spans = slices.Concat(spans, sli.CorrectionSpans(b.corrections, x, from, to))
 	}
 	return sli.NewJudge(spans), nil
 }
 
-// look reads all maintenance and corrections from an instant on.
+// look reads all maintenance, announcements and corrections from an instant on.
 func (b *book) look(since int64) (err error) {
 	b.maintenance = map[string][]sli.Span{}
 	err = b.s.db.each(b.ctx, b.tx, "maintenance between", []any{since, int64(maxInstant)}, func(scan func(...any) error) error {
@@ -124,6 +128,9 @@ func (b *book) look(since int64) (err error) {
 		return err
 	})
 	if err != nil {
+		return err
+	}
+	if b.announced, err = b.s.db.announcedOfAll(b.ctx, b.tx, since-sli.AnnouncedWindow.Milliseconds(), maxInstant); err != nil {
 		return err
 	}
 	b.corrections, err = b.s.db.corrections(b.ctx, b.tx, since, maxInstant)

@@ -23,7 +23,7 @@ type Imported struct {
 const importBytes = 4 << 20
 
 // Import joins the timelines of a folder, as they are at one instant, into the database that o names: blocks, epochs,
-// maintenance, corrections, regions, evidence, the journal, and for probers elsewhere plans and credentials. It is a join: importing twice, after an error or while the database is
+// maintenance, announcements, corrections, regions, evidence, the journal, and for probers elsewhere plans and credentials. It is a join: importing twice, after an error or while the database is
 // in use changes nothing that is there and loses nothing. The folder is only read, also while a process writes to it.
 // Histograms of phases of a day that both have are not added up, since nobody can tell what is in both: the
 // fuller one stays, unless they are of different probers.
@@ -70,7 +70,7 @@ func (i *importer) all(ctx context.Context) (err error) {
 	}
 	defer func() { _ = i.tx.Rollback() }() // nothing was written
 	// Epochs come before blocks, whose summaries are made by them.
-	for _, copyOf := range []func(context.Context) error{i.regions, i.credentials, i.plans, i.epochs, i.maintenance, i.corrections, i.evidence, i.blocks, i.journal} {
+	for _, copyOf := range []func(context.Context) error{i.regions, i.credentials, i.plans, i.epochs, i.maintenance, i.announced, i.corrections, i.evidence, i.blocks, i.journal} {
 		if err := copyOf(ctx); err != nil {
 			return err
 		}

@@ -93,11 +93,15 @@ func (s *Store) ingestOwn(ctx context.Context, ms []Message, times int) error {
 func (s *Store) commit(ctx context.Context, in []incoming, out []rejection) error {
 	s.appending.Lock()
 	defer s.appending.Unlock()
+	announced := s.announcements(in)
 	err := s.db.transact(ctx, func(tx *transaction) error {
 		for i := range in {
 			if err := journal(tx, &in[i]); err != nil {
 				return err
 			}
+		}
+		if err := s.putAnnounced(tx, announced); err != nil {
+			return err
 		}
 		return putRejected(tx, out)
 	})

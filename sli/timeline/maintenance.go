@@ -168,14 +168,25 @@ func (s *Store) joinInProgress(ctx context.Context, p plan, now int64) error {
 	return s.putOccurrences(ctx, fresh, s.maintenance.until)
 }
 
-// Spans returns what changes how slots of a timeline in [from, to) count: maintenance, and corrections that are in force.
+// Spans returns what changes how slots of a timeline in [from, to) count: maintenance, announcements, and corrections that are in force.
 func (s *Store) Spans(ctx context.Context, x sli.Series, from, to int64) ([]sli.Span, error) {
 	corrections, err := s.corrections(ctx, from, to)
 	if err != nil {
 		return nil, err
 	}
-	spans, err := s.maintenanceSpans(ctx, x.Check, from, to)
+	spans, err := s.aside(ctx, x, from, to)
 	return append(spans, sli.CorrectionSpans(corrections, x, from, to)...), err
+}
+
+// aside returns the maintenance and the announcements that touch [from, to) of a timeline: what changes how its slots count, but
+// for corrections.
+func (s *Store) aside(ctx context.Context, x sli.Series, from, to int64) ([]sli.Span, error) {
+	spans, err := s.maintenanceSpans(ctx, x.Check, from, to)
+	if err != nil {
+		return nil, err
+	}
+	as, err := s.db.announcedNear(ctx, s.db.read, x, from-sli.AnnouncedWindow.Milliseconds(), to)
+	return append(spans, sli.AnnouncedSpans(as, from, to)...), err
 }
 
 // maintenanceSpans returns the maintenance of a check that touches [from, to).

@@ -284,7 +284,7 @@ func TestMigrationOfPostgreSQL(t *testing.T) {
 	ingest(t, s, first)
 	must(t, s.db.write, "UPDATE journal SET payload = $1", first.Payload)
 	must(t, s.db.write, "ALTER TABLE journal DROP COLUMN packed")
-	must(t, s.db.write, "DROP TABLE correction, revocation, outline, counted, counted_day, counted_correction, counted_slo, recount, summaries")
+	must(t, s.db.write, "DROP TABLE correction, revocation, outline, counted, counted_day, counted_correction, counted_slo, recount, summaries, announced")
 	must(t, s.db.write, "CREATE TABLE summary (series BIGINT, day BIGINT, data BYTEA)")
 	must(t, s.db.write, "UPDATE meta SET value = 1 WHERE name = 'schema_version'")
 	if err := s.Close(); err != nil {
@@ -305,10 +305,11 @@ func TestSummariesBecomePages(t *testing.T) { everywhere(t, testSummariesBecomeP
 
 func testSummariesBecomePages(t *testing.T, p place) {
 	s := p.open(t, &clock{noon})
-	version := s.db.newest() - 1
+	version := s.db.newest() - 2
 	want := map[dayKey]string{}
 	must(t, s.db.write, "DROP TABLE summaries")
 	must(t, s.db.write, "DROP TABLE counted_slo")
+	must(t, s.db.write, "DROP TABLE announced")
 	must(t, s.db.write, "CREATE TABLE summary (series BIGINT, day BIGINT, data "+map[bool]string{true: "BYTEA", false: "BLOB"}[p.Database != ""]+")")
 	for i, size := range []int{8, 9, 127, 128, 300, 5000, 16383, 16384} {
 		for series := range int64(2) {

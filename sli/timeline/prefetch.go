@@ -182,6 +182,15 @@ func (c *reporting) manyMaintenances(ctx context.Context) error {
 	})
 }
 
+// announcedIn is what of announcements is in the window of a series.
+func (c *reporting) announcedIn(ctx context.Context, x sli.Series) ([]sli.Span, error) {
+	if c.announced != nil {
+		return sli.AnnouncedSpans(c.announced[x], c.w.From, c.w.To), nil
+	}
+	as, err := c.s.db.announcedNear(ctx, c.s.db.read, x, c.w.From-sli.AnnouncedWindow.Milliseconds(), c.w.To)
+	return sli.AnnouncedSpans(as, c.w.From, c.w.To), err
+}
+
 // maintenanceOf is what of maintenance touches the window of a check.
 func (c *reporting) maintenanceOf(ctx context.Context, check string) ([]sli.Span, error) {
 	if c.maintenance != nil {

@@ -18,12 +18,14 @@ type model struct {
 	records map[int64]record
 	ranges  []gap
 	epochs  map[string]epoch // by prober and start
+
+	announced map[int64]bool
 }
 
 func newModel() *model {
 	return &model{
 		j:       &joiner{check: "shop", region: "tokyo", probers: &probers{}},
-		records: map[int64]record{}, epochs: map[string]epoch{},
+		records: map[int64]record{}, epochs: map[string]epoch{}, announced: map[int64]bool{},
 	}
 }
 
@@ -39,6 +41,9 @@ func (m *model) take(prober string, received time.Time, b *probe.Batch) {
 	for i := range b.Results {
 		r := &b.Results[i]
 		m.records[r.Slot] = m.j.join(r.Slot, m.records[r.Slot], recordOf(r, p))
+		if r.Announced {
+			m.announced[r.Slot] = true
+		}
 	}
 	for _, r := range b.Missed {
 		m.ranges = append(m.ranges, gap{from: r.From, to: r.To, prober: p, reason: r.Reason})
@@ -94,6 +99,7 @@ func batchGen() *rapid.Generator[probe.Batch] {
 				r.Latency += probe.LatencyIndex(rapid.IntRange(0, 300).Draw(t, "latency"))
 				r.Under = rapid.Bool().Draw(t, "under")
 			}
+			r.Announced = r.Outcome == probe.Down && rapid.Bool().Draw(t, "announced")
 			b.Results = append(b.Results, r)
 		}
 		if rapid.IntRange(0, 2).Draw(t, "missed") == 0 {
@@ -185,9 +191,21 @@ func compare(t *rapid.T, s *Store, m *model, from, to time.Time) {
 	if len(want) == 0 {
 		return
 	}
+	spans, err := s.Spans(t.Context(), x, from.UnixMilli(), to.UnixMilli())
+	if err != nil {
+		t.Fatalf("spans: %v", err)
+	}
+	for at := range m.announced {
+		if from.UnixMilli() <= at && at < to.UnixMilli() && sli.EffectAt(spans, at) != sli.Announced {
+			t.Fatalf("%v: got %v, want what is announced", time.UnixMilli(at).UTC(), sli.EffectAt(spans, at))
+		}
+	}
+	if len(m.announced) == 0 && len(spans) > 0 {
+		t.Fatalf("got %v, want no spans", spans)
+	}
 	var tally sli.Tally
 	for _, slot := range want {
-		tally.Add(slot, nil)
+		tally.Add(slot, spans)
 	}
 	w := sli.Window{From: from.UnixMilli(), To: to.UnixMilli(), AsOf: reports[0].AsOf.UnixMilli(), Settled: true}
 	subject := sli.Subject{Check: "shop", Region: "tokyo", Under: time.Second, Of: sli.OfValid}

@@ -116,6 +116,22 @@ SELECT COUNT(*) FROM maintenance WHERE check_id = $1 AND name = $2 AND start <= 
 -- name: forget maintenance
 DELETE FROM maintenance WHERE stop < $1;
 
+-- name: announced near
+SELECT start, stop, allowance FROM announced WHERE check_id = $1 AND region = $2 AND start <= $4 AND stop >= $3 ORDER BY start;
+
+-- name: put announced
+INSERT INTO announced (check_id, region, start, stop, allowance) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (check_id, region, start) DO UPDATE SET stop = excluded.stop, allowance = excluded.allowance;
+
+-- name: drop announced
+DELETE FROM announced WHERE check_id = $1 AND region = $2 AND start = $3;
+
+-- name: announced of all
+SELECT check_id, region, start, stop, allowance FROM announced WHERE start < $2 AND stop > $1 ORDER BY check_id, region, start;
+
+-- name: forget announced
+DELETE FROM announced WHERE stop < $1;
+
 -- name: regions
 SELECT name, ordinal, weight FROM region ORDER BY ordinal;
 

@@ -16,6 +16,9 @@ SELECT pg_advisory_xact_lock(hashtext('gaikei ' || current_schema()), 3);
 -- name: lock evidence
 SELECT pg_advisory_xact_lock(hashtext('gaikei ' || current_schema()), 5);
 
+-- name: lock announced
+SELECT pg_advisory_xact_lock(hashtext('gaikei ' || current_schema()), 6);
+
 -- name: claim folding
 SELECT pg_try_advisory_lock(hashtext('gaikei ' || current_schema()), 4);
 

@@ -12,6 +12,9 @@ SELECT 1;
 -- name: lock evidence
 SELECT 1;
 
+-- name: lock announced
+SELECT 1;
+
 -- name: append journal
 INSERT INTO journal (region, prober, received, packed, payload) VALUES ($1, $2, $3, 1, $4) RETURNING seq;
 

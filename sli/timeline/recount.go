@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/gaikei/gaikei/sli"
 )
@@ -77,6 +78,9 @@ func (a *account) compared(x *seriesCount, all ledger, in [2]int64, walk func(fr
 
 // recountFolded compares what a fold changes of a day, given all that there is of the day now.
 func (s *Store) recountFolded(tx *transaction, f *folding, day int64, block slots) error {
+	if err := s.askFollowing(tx, f, day); err != nil {
+		return err
+	}
 	if tx.counts == nil { // an import, which does not count
 		return tx.exec("ask for recount", f.id, day)
 	}
@@ -94,6 +98,25 @@ func (s *Store) recountFolded(tx *transaction, f *folding, day int64, block slot
 		w.span(to, block)
 		return nil
 	})
+}
+
+// askFollowing asks for a recount of the days after one that changes, if the target announced something on it: of how much that is,
+// it depends for weeks how slots count.
+func (s *Store) askFollowing(tx *transaction, f *folding, day int64) error {
+	today := dayOf(s.o.Now().UnixMilli())
+	if day >= today {
+		return nil
+	}
+	as, err := s.db.announcedNear(tx.ctx, tx, f.t.Series, day*dayMillis, (day+1)*dayMillis)
+	if err != nil || len(as) == 0 {
+		return err
+	}
+	for d := day + 1; d <= min(day+1+int64(sli.AnnouncedWindow/(24*time.Hour)), today); d++ {
+		if err := tx.exec("ask for recount", f.id, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // earliest is the first instant that slots say something of.

@@ -155,9 +155,10 @@ type reporting struct {
 	s           *Store
 	w           sli.Window
 	corrections []sli.Correction
-	maintenance map[string][]sli.Span // of all checks; nil: it is asked for of each
-	plain       bool                  // without latencies
-	many        bool                  // series, so that they are read together
+	maintenance map[string][]sli.Span             // of all checks; nil: it is asked for of each
+	announced   map[sli.Series][]sli.Announcement // as far as they matter; likewise
+	plain       bool                              // without latencies
+	many        bool                              // series, so that they are read together
 }
 
 // reporting begins to count what a query asks for.
@@ -175,7 +176,12 @@ func (c *reporting) prepare(ctx context.Context, checks [][]*timeline) error {
 	if c.many = series(checks) > manySeries; !c.many || c.maintenance != nil {
 		return nil
 	}
-	return c.manyMaintenances(ctx)
+	if err := c.manyMaintenances(ctx); err != nil {
+		return err
+	}
+	var err error
+	c.announced, err = c.s.db.announcedOfAll(ctx, c.s.db.read, c.w.From-sli.AnnouncedWindow.Milliseconds(), c.w.To)
+	return err
 }
 
 // lists yields checks in lists of which each is read together.
@@ -218,7 +224,11 @@ func (c *reporting) count(ctx context.Context, cs []counted) (err error) {
 				return err
 			}
 		}
-		if err := c.count1(&r, &cs[i], maintenance); err != nil {
+		announced, err := c.announcedIn(ctx, cs[i].Series)
+		if err != nil {
+			return err
+		}
+		if err := c.count1(&r, &cs[i], slices.Concat(maintenance, announced)); err != nil {
 			return err
 		}
 		cs[i].tail, cs[i].ahead = slots{}, nil
@@ -227,7 +237,7 @@ func (c *reporting) count(ctx context.Context, cs []counted) (err error) {
 }
 
 // count1 tallies a series, and if corrections have a say once more without them. What the runner has at hand it leaves for the next.
-func (c *reporting) count1(r *runner, x *counted, maintenance []sli.Span) (err error) {
+func (c *reporting) count1(r *runner, x *counted, aside []sli.Span) (err error) {
 	x.plain = c.plain
 	tally := func(spans []sli.Span) (sli.Tally, error) {
 		if !c.plain {
@@ -242,10 +252,10 @@ func (c *reporting) count1(r *runner, x *counted, maintenance []sli.Span) (err e
 		return t, r.err
 	}
 	corrected := sli.CorrectionSpans(c.corrections, x.Series, c.w.From, c.w.To)
-	if x.tally, err = tally(slices.Concat(maintenance, corrected)); err != nil || len(corrected) == 0 {
+	if x.tally, err = tally(slices.Concat(aside, corrected)); err != nil || len(corrected) == 0 {
 		return err
 	}
-	observed, err := tally(maintenance)
+	observed, err := tally(aside)
 	x.observed = &observed
 	return err
 }

@@ -150,6 +150,9 @@ func deleteBefore(tx *transaction, cutoff, evidence int64) error {
 	if err := tx.exec("forget maintenance", cutoff); err != nil {
 		return err
 	}
+	if err := tx.exec("forget announced", cutoff-sli.AnnouncedWindow.Milliseconds()); err != nil {
+		return err
+	}
 	return tx.exec("forget evidence", max(evidence, cutoff))
 }
 

@@ -25,6 +25,7 @@ func (s *Store) ingestShared(ctx context.Context, ms []Message) error {
 }
 
 func (s *Store) insert(ctx context.Context, in []incoming, out []rejection) error {
+	announced := s.announcements(in)
 	return s.db.transact(ctx, func(tx *transaction) error {
 		if len(in) > 0 {
 			if err := s.appendAll(tx, in); err != nil {
@@ -32,6 +33,9 @@ func (s *Store) insert(ctx context.Context, in []incoming, out []rejection) erro
 			}
 		}
 		if err := putEpochs(tx, in); err != nil {
+			return err
+		}
+		if err := s.putAnnounced(tx, announced); err != nil {
 			return err
 		}
 		return putRejected(tx, out)

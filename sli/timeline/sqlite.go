@@ -44,6 +44,9 @@ var schema10SQL string
 //go:embed schema10_sqlite.sql
 var schema10SQLiteSQL string
 
+//go:embed schema11.sql
+var schema11SQL string
+
 //go:embed queries_sqlite.sql
 var queriesSQLiteSQL string
 
@@ -51,7 +54,7 @@ var queriesSQLiteSQL string
 const databaseName = "gaikei.db"
 
 func newSQLite() *database {
-	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL+schema10SQLiteSQL)
+	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL+schema10SQLiteSQL, schema11SQL)
 	db.prepares = true
 	return db
 }

@@ -96,17 +96,17 @@ func (s *Store) steps1(ctx context.Context, x stepping, cs []counted, correction
 	if n == 0 {
 		return nil, nil
 	}
-	maintenance, err := s.maintenanceSpans(ctx, cs[0].Check, x.From, x.To)
-	if err != nil {
-		return nil, err
-	}
 	tallies, observed := make([][]sli.Tally, len(cs)), make([][]*sli.Tally, len(cs))
 	for i := range cs {
 		corrected := sli.CorrectionSpans(corrections, cs[i].Series, x.From, x.To)
-		if tallies[i], err = s.tallies(ctx, cs[i].view, x.cuts, slices.Concat(maintenance, corrected)); err != nil {
+		aside, err := s.aside(ctx, cs[i].Series, x.From, x.To)
+		if err != nil {
 			return nil, err
 		}
-		if observed[i], err = s.observed(ctx, cs[i].view, x.cuts, maintenance, corrected); err != nil {
+		if tallies[i], err = s.tallies(ctx, cs[i].view, x.cuts, slices.Concat(aside, corrected)); err != nil {
+			return nil, err
+		}
+		if observed[i], err = s.observed(ctx, cs[i].view, x.cuts, aside, corrected); err != nil {
 			return nil, err
 		}
 	}

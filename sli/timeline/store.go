@@ -80,6 +80,7 @@ type Store struct {
 	counters  map[sli.Counter]int64 // of what is not counted by timeline; the key's N is 0; guarded by mu
 	slos      []sli.SLO             // for which is counted; guarded by mu
 	objective bool                  // slos are known; guarded by mu
+	limits    map[string]int64      // ms: of announced time, by check; guarded by mu
 }
 
 // Open opens a store read-write, making or migrating it if need be, and replays the journal. A folder is locked

@@ -98,16 +98,28 @@ func whyNone(r *sli.Report) string {
 	switch {
 	case s.Scheduled == 0:
 		return "no slot was due"
-	case s.Excluded == s.Scheduled && r.Excluded.Correction == 0:
-		return "everything was excluded by maintenance"
 	case s.Excluded == s.Scheduled:
-		return "everything was excluded by maintenance or corrections"
+		return "everything was excluded by " + causes(r.Excluded)
 	}
 	why := "no verdict: " + undecided(s)
 	if s.Excluded > 0 {
 		why += fmt.Sprintf(", %d excluded", s.Excluded)
 	}
 	return why
+}
+
+// causes names what excluded slots.
+func causes(x sli.ExcludedCounts) string {
+	var names []string
+	for _, c := range []struct {
+		n    int64
+		name string
+	}{{x.Maintenance, "maintenance"}, {x.Announced, "maintenance that the target announced"}, {x.Correction, "corrections"}} {
+		if c.n > 0 {
+			names = append(names, c.name)
+		}
+	}
+	return strings.Join(names, " or ")
 }
 
 // undecided lists the slots without a verdict, but for those excluded: coverage is as observed.

@@ -132,6 +132,9 @@ func marksOf(slots []sli.Slot, spans []sli.Span, asOf int64) []mark {
 	marks := make([]mark, len(slots))
 	for i, s := range slots {
 		marks[i] = mark{Slot: s, glyph: glyphOf(s, asOf), effect: sli.EffectAt(spans, s.At)}
+		if e := marks[i].effect; e == sli.Announced && !e.Excludes(s.Outcome) {
+			marks[i].effect = 0
+		}
 	}
 	return marks
 }
@@ -149,7 +152,7 @@ func tell(marks []mark, changes []sli.Change) {
 
 // drawn is what is seen of the mark: what was observed, unless it does not count.
 func (m mark) drawn() glyph {
-	if m.effect == sli.InMaintenance || m.effect == sli.CorrectedExcluded {
+	if m.effect.Excludes(m.Outcome) {
 		return glyphMaintenance
 	}
 	return m.glyph
@@ -157,7 +160,7 @@ func (m mark) drawn() glyph {
 
 // effectWords say what a title adds about an effect.
 var effectWords = map[sli.Effect]string{
-	sli.InMaintenance: ", in maintenance", sli.CorrectedExcluded: ", taken out by a correction",
+	sli.InMaintenance: ", in maintenance", sli.Announced: ", in maintenance as the target said", sli.CorrectedExcluded: ", taken out by a correction",
 	sli.CorrectedBad: ", counted bad by a correction", sli.CorrectedGood: ", counted good by a correction",
 }
 

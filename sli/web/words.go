@@ -130,7 +130,7 @@ var aboutFields = map[string]string{
 	"Enrollment.key": "public", "Enrollment.revoked_at": "null: it has not been",
 	"Evidence.announced": "whether the target said of itself that it is in maintenance", "Evidence.detail": "what the attempt met", "Evidence.dialled": "the address", "Evidence.latency_ns": "of the attempt that decided", "Evidence.outcome": "of the slot",
 	"Evidence.slot_ms": "Unix ms", "Evidence.spans": "the phases of the attempt", "Evidence.suspected": "the reason that an inconclusive slot would have had", "Evidence.target": "as configured",
-	"ExcludedCounts.announced": "by the target itself; always 0", "ExcludedCounts.correction": "by a correction", "ExcludedCounts.maintenance": "by planned maintenance",
+	"ExcludedCounts.announced": "by the target itself", "ExcludedCounts.correction": "by a correction", "ExcludedCounts.maintenance": "by planned maintenance",
 	"Figures.availability": "good ÷ (good + bad)", "Figures.excluded": "why slots were excluded",
 	"Incident.bad_seconds": "without what lies between two of its outbreaks", "Incident.budget_spent": "by SLO about the check's availability: the share of its error budget",
 	"Incident.from": "when it began; one that began over a day before the window is told from then on", "Incident.kind": "bad; or undecided: all regions were blind",

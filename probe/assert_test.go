@@ -169,16 +169,23 @@ func TestAssertDNS(t *testing.T) {
 	}
 }
 
-// TestAssertHostile: whatever a target answers, evaluating ends soon, in bounded memory, and as a failure of the target.
-func TestAssertHostile(t *testing.T) {
-	t.Parallel()
+// A hostileAnswer is one that is hard to evaluate.
+type hostileAnswer struct{ path, assert, want string }
+
+func (h *hostileAnswer) check(base string) *Check {
+	return &Check{Kind: &HTTP{URL: base + h.path}, Assert: []string{h.assert}}
+}
+
+// hostileAnswers are such answers, and where they are served.
+func hostileAnswers(t testing.TB) ([]hostileAnswer, string) {
+	t.Helper()
 	many := "[" + strings.Repeat("1,", 60<<10) + "1]"
 	bodies := map[string]string{
 		"/many": many, "/deep": strings.Repeat("[", 100<<10), "/long": strings.Repeat("x", maxAssertedBody+1), "/html": "<html>",
 		"/two": `{"a":1}{"a":2}`, "/regex": `"` + strings.Repeat("((a*)*)*", 1000) + `"`, "/huge": `{"n": 1e999999, "m": 123456789012345678901234567890}`,
 	}
 	base := web(t, func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, bodies[r.URL.Path]) })
-	tests := []struct{ path, assert, want string }{
+	return []hostileAnswer{
 		{"/many", "json.all(x, json.all(y, json.all(z, x + y + z == 3)))", "cost limit exceeded"},
 		{"/deep", "json == 1", "the body is no JSON"},
 		{"/long", "body.contains('y')", "the body has 262145 bytes, more than the 256KiB that assertions look into"},
@@ -187,10 +194,16 @@ func TestAssertHostile(t *testing.T) {
 		{"/regex", "'aaaa'.matches(json)", "regex"},
 		{"/huge", "json.n < 5", "json.n = +Inf"},
 		{"/many", "(body + body + body + body + body + body + body + body).matches('(x+x+)+y')", "body + body"},
-	}
+	}, base
+}
+
+// TestAssertHostile: whatever a target answers, evaluating ends soon, in bounded memory, and as a failure of the target.
+func TestAssertHostile(t *testing.T) {
+	t.Parallel()
+	tests, base := hostileAnswers(t)
 	for _, tt := range tests {
 		t.Run(tt.path+" "+tt.assert, func(t *testing.T) {
-			a := attemptOf(t, &Check{Kind: &HTTP{URL: base + tt.path}, Assert: []string{tt.assert}}, &World{}, 20*time.Second)
+			a := attemptOf(t, tt.check(base), &World{}, 20*time.Second)
 			wantReason(t, &a, Assertion)
 			if got := strings.Join(asserted(&a), "\n"); !strings.Contains(got, tt.want) || len(got) > 2*maxLine {
 				t.Errorf("got %s, want %q in it", clip(got, 400), tt.want)

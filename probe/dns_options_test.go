@@ -16,7 +16,7 @@ import (
 )
 
 // bothPorts listens over TCP and UDP on one port of loopback.
-func bothPorts(t *testing.T) (net.Listener, net.PacketConn) {
+func bothPorts(t testing.TB) (net.Listener, net.PacketConn) {
 	t.Helper()
 	for range 20 {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
@@ -33,7 +33,7 @@ func bothPorts(t *testing.T) (net.Listener, net.PacketConn) {
 }
 
 // answering serves over UDP and TCP on one port of loopback.
-func answering(t *testing.T, h dns.HandlerFunc) string {
+func answering(t testing.TB, h dns.HandlerFunc) string {
 	t.Helper()
 	l, pc := bothPorts(t)
 	runDNS(t, &dns.Server{Listener: l, Handler: h})
@@ -42,7 +42,7 @@ func answering(t *testing.T, h dns.HandlerFunc) string {
 }
 
 // runDNS serves until the test ends.
-func runDNS(t *testing.T, s *dns.Server) {
+func runDNS(t testing.TB, s *dns.Server) {
 	t.Helper()
 	started, ended := make(chan struct{}), make(chan error, 1)
 	s.NotifyStartedFunc = func() { close(started) }
@@ -57,7 +57,7 @@ func runDNS(t *testing.T, s *dns.Server) {
 }
 
 // respond writes a reply.
-func respond(t *testing.T, w dns.ResponseWriter, m *dns.Msg) {
+func respond(t testing.TB, w dns.ResponseWriter, m *dns.Msg) {
 	t.Helper()
 	if err := w.WriteMsg(m); err != nil {
 		t.Error(err)
@@ -67,7 +67,7 @@ func respond(t *testing.T, w dns.ResponseWriter, m *dns.Msg) {
 func overUDP(w dns.ResponseWriter) bool { return w.RemoteAddr().Network() == "udp" }
 
 // rrs are those of zone files.
-func rrs(t *testing.T, texts ...string) []dns.RR {
+func rrs(t testing.TB, texts ...string) []dns.RR {
 	t.Helper()
 	return replyTo(t, new(dns.Msg).SetQuestion(".", dns.TypeA), 0, texts...).Answer
 }

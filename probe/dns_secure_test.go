@@ -15,7 +15,7 @@ import (
 )
 
 // overTLS listens with a certificate of a new authority, and hands each connection to f.
-func overTLS(t *testing.T, protocols []string, f func(*tls.Conn)) (address, ca string) {
+func overTLS(t testing.TB, protocols []string, f func(*tls.Conn)) (address, ca string) {
 	t.Helper()
 	a := newAuthority(t)
 	config := &tls.Config{Certificates: []tls.Certificate{a.issue(t, "dns.example", -1, 30)}, NextProtos: protocols}
@@ -91,7 +91,7 @@ func TestDNSOverTLSStalls(t *testing.T) {
 }
 
 // doh serves DNS over HTTPS, with HTTP/2 if asked.
-func doh(t *testing.T, h http.HandlerFunc, settings TLS, certs ...tls.Certificate) *DNS {
+func doh(t testing.TB, h http.HandlerFunc, settings TLS, certs ...tls.Certificate) *DNS {
 	t.Helper()
 	address := secureWeb(t, h, certs...)
 	return &DNS{Server: address, Name: "www.example", Transport: DNSOverHTTPS, TLS: &settings}
@@ -157,8 +157,21 @@ func (l *oneConn) Accept() (net.Conn, error) {
 func (l *oneConn) Close() error   { return nil }
 func (l *oneConn) Addr() net.Addr { return &net.TCPAddr{} }
 
-// TestHostileDNSOverHTTP1 has servers that write bytes.
-func TestHostileDNSOverHTTP1(t *testing.T) {
+// A hostileBytes is a server of DNS over HTTP/1.1 that misbehaves.
+type hostileBytes struct {
+	name     string
+	serve    func(net.Conn)
+	want     Reason
+	answered bool
+}
+
+func (h *hostileBytes) kind(t testing.TB) Kind {
+	address, ca := overTLS(t, []string{"http/1.1"}, func(c *tls.Conn) { h.serve(c) })
+	return &DNS{Server: address, Name: "www.example", Transport: DNSOverHTTPS, TLS: &TLS{ServerName: "dns.example", CA: ca}}
+}
+
+// hostileDNSOverHTTP1 are servers that write bytes.
+func hostileDNSOverHTTP1() []hostileBytes {
 	const head = "HTTP/1.1 200 OK\r\nContent-Type: application/dns-message\r\n"
 	forever := func(c net.Conn, text string) {
 		for {
@@ -167,12 +180,7 @@ func TestHostileDNSOverHTTP1(t *testing.T) {
 			}
 		}
 	}
-	tests := []struct {
-		name     string
-		serve    func(net.Conn)
-		want     Reason
-		answered bool
-	}{
+	return []hostileBytes{
 		{"silent", func(net.Conn) {}, ResponseTimeout, false},
 		{"hangs up", func(c net.Conn) { c.Close() }, Reset, false},
 		{"a status", func(c net.Conn) {
@@ -199,12 +207,14 @@ func TestHostileDNSOverHTTP1(t *testing.T) {
 		{"no message", func(c net.Conn) { _, _ = io.WriteString(c, head+"Content-Length: 5\r\n\r\nhello") }, Protocol, true},
 		{"no HTTP", func(c net.Conn) { _, _ = io.WriteString(c, "220 smtp.example ESMTP\r\n"); c.Close() }, Protocol, true},
 	}
-	for _, tt := range tests {
+}
+
+// TestHostileDNSOverHTTP1 has servers that write bytes.
+func TestHostileDNSOverHTTP1(t *testing.T) {
+	for _, tt := range hostileDNSOverHTTP1() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			address, ca := overTLS(t, []string{"http/1.1"}, func(c *tls.Conn) { tt.serve(c) })
-			d := &DNS{Server: address, Name: "www.example", Transport: DNSOverHTTPS, TLS: &TLS{ServerName: "dns.example", CA: ca}}
-			a := attempt(t, d, &World{}, patience(tt.want))
+			a := attempt(t, tt.kind(t), &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			if a.Answered != tt.answered {
 				t.Errorf("answered %v, want %v", a.Answered, tt.answered)
@@ -214,15 +224,20 @@ func TestHostileDNSOverHTTP1(t *testing.T) {
 	}
 }
 
-// TestHostileDNSOverHTTP2 has servers that speak HTTP/2 and misbehave above it.
-func TestHostileDNSOverHTTP2(t *testing.T) {
-	ca := newAuthority(t)
-	cert := ca.issue(t, "dns.example", -1, 30)
-	tests := []struct {
-		name string
-		h    http.HandlerFunc
-		want Reason
-	}{
+// A hostileHandler is a server of DNS over HTTP/2 that misbehaves.
+type hostileHandler struct {
+	name string
+	h    http.HandlerFunc
+	want Reason
+}
+
+func (h *hostileHandler) kind(t testing.TB, ca *authority) Kind {
+	return doh(t, h.h, TLS{ServerName: "dns.example", CA: ca.pem}, ca.issue(t, "dns.example", -1, 30))
+}
+
+// hostileDNSOverHTTP2 are servers that speak HTTP/2 and misbehave above it.
+func hostileDNSOverHTTP2() []hostileHandler {
+	return []hostileHandler{
 		{"silent", func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, ResponseTimeout},
 		{"a body for ever", func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", dnsMedia)
@@ -241,11 +256,15 @@ func TestHostileDNSOverHTTP2(t *testing.T) {
 		{"a reset", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, Protocol},
 		{"a status", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }, Status},
 	}
-	for _, tt := range tests {
+}
+
+// TestHostileDNSOverHTTP2 has servers that speak HTTP/2 and misbehave above it.
+func TestHostileDNSOverHTTP2(t *testing.T) {
+	ca := newAuthority(t)
+	for _, tt := range hostileDNSOverHTTP2() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			d := doh(t, tt.h, TLS{ServerName: "dns.example", CA: ca.pem}, cert)
-			a := attempt(t, d, &World{}, patience(tt.want))
+			a := attempt(t, tt.kind(t, ca), &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			wantSpans(t, &a)
 		})

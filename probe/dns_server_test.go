@@ -25,7 +25,7 @@ func (s *nameServer) queries() int {
 }
 
 // nameserver starts one. f is given how many queries came before.
-func nameserver(t *testing.T, f func(q *dns.Msg, before int) [][]byte) *nameServer {
+func nameserver(t testing.TB, f func(q *dns.Msg, before int) [][]byte) *nameServer {
 	t.Helper()
 	pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -61,7 +61,7 @@ func nameserver(t *testing.T, f func(q *dns.Msg, before int) [][]byte) *nameServ
 }
 
 // packed is the bytes of messages that must be good.
-func packed(t *testing.T, ms ...*dns.Msg) [][]byte {
+func packed(t testing.TB, ms ...*dns.Msg) [][]byte {
 	t.Helper()
 	var out [][]byte
 	for _, m := range ms {
@@ -75,7 +75,7 @@ func packed(t *testing.T, ms ...*dns.Msg) [][]byte {
 }
 
 // replyTo makes a reply with records in the form of a zone file.
-func replyTo(t *testing.T, q *dns.Msg, rcode int, records ...string) *dns.Msg {
+func replyTo(t testing.TB, q *dns.Msg, rcode int, records ...string) *dns.Msg {
 	t.Helper()
 	m := new(dns.Msg)
 	m.SetRcode(q, rcode)

@@ -82,15 +82,31 @@ func TestDNSJudges(t *testing.T) {
 	}
 }
 
-func TestHostileDNS(t *testing.T) {
-	tests := []struct {
-		name     string
-		reply    func(q *dns.Msg, before int) []*dns.Msg
-		raw      func(q *dns.Msg) []byte
-		want     Reason
-		answered bool
-		queries  int
-	}{
+// A hostileReply is what a name server answers with; nothing, if it has neither function.
+type hostileReply struct {
+	name     string
+	reply    func(q *dns.Msg, before int) []*dns.Msg
+	raw      func(q *dns.Msg) []byte
+	want     Reason
+	answered bool
+	queries  int
+}
+
+func (h *hostileReply) serve(t testing.TB) *nameServer {
+	return nameserver(t, func(q *dns.Msg, before int) [][]byte {
+		switch {
+		case h.raw != nil:
+			return [][]byte{h.raw(q)}
+		case h.reply != nil:
+			return packed(t, h.reply(q, before)...)
+		}
+		return nil
+	})
+}
+
+// hostileDNS are name servers that misbehave over UDP.
+func hostileDNS(t testing.TB) []hostileReply {
+	return []hostileReply{
 		{name: "silent", want: ResponseTimeout, queries: 2},
 		{name: "another ID", reply: func(q *dns.Msg, _ int) []*dns.Msg {
 			m := replyTo(t, q, 0)
@@ -147,18 +163,13 @@ func TestHostileDNS(t *testing.T) {
 			return append(b, make([]byte, 30_000)...)
 		}, want: Protocol, answered: true, queries: 1},
 	}
-	for _, tt := range tests {
+}
+
+func TestHostileDNS(t *testing.T) {
+	for _, tt := range hostileDNS(t) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			s := nameserver(t, func(q *dns.Msg, before int) [][]byte {
-				switch {
-				case tt.raw != nil:
-					return [][]byte{tt.raw(q)}
-				case tt.reply != nil:
-					return packed(t, tt.reply(q, before)...)
-				}
-				return nil
-			})
+			s := tt.serve(t)
 			a := attempt(t, &DNS{Server: s.address, Name: "www.example"}, &World{}, patience(tt.want)+repeatAfter)
 			wantReason(t, &a, tt.want)
 			if a.Answered != tt.answered || !a.Datagram {
@@ -214,7 +225,20 @@ func TestSpoofedSource(t *testing.T) {
 	wantReason(t, &a, ReasonNone)
 }
 
-func TestHostileDNSOverTCP(t *testing.T) {
+// A hostileStream is a name server that misbehaves over TCP.
+type hostileStream struct {
+	name     string
+	serve    func(c net.Conn)
+	want     Reason
+	answered bool
+}
+
+func (h *hostileStream) kind(t testing.TB) Kind {
+	return &DNS{Server: serve(t, h.serve), Name: "www.example", Transport: DNSOverTCP}
+}
+
+// hostileDNSOverTCP are name servers that misbehave over TCP.
+func hostileDNSOverTCP(t testing.TB) []hostileStream {
 	read := func(c net.Conn) *dns.Msg {
 		var length [2]byte
 		_, _ = io.ReadFull(c, length[:])
@@ -225,12 +249,7 @@ func TestHostileDNSOverTCP(t *testing.T) {
 		return q
 	}
 	framed := func(b []byte) []byte { return append(binary.BigEndian.AppendUint16(nil, uint16(len(b))), b...) }
-	tests := []struct {
-		name     string
-		serve    func(c net.Conn)
-		want     Reason
-		answered bool
-	}{
+	return []hostileStream{
 		{"answers", func(c net.Conn) { _, _ = c.Write(framed(packed(t, replyTo(t, read(c), 0))[0])) }, ReasonNone, true},
 		{"answers at length", func(c net.Conn) {
 			q := read(c)
@@ -255,11 +274,13 @@ func TestHostileDNSOverTCP(t *testing.T) {
 		}, Protocol, true},
 		{"HTTP", func(c net.Conn) { read(c); _, _ = io.WriteString(c, ok200+"\r\n"); c.Close() }, Protocol, true},
 	}
-	for _, tt := range tests {
+}
+
+func TestHostileDNSOverTCP(t *testing.T) {
+	for _, tt := range hostileDNSOverTCP(t) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			d := &DNS{Server: serve(t, tt.serve), Name: "www.example", Transport: DNSOverTCP}
-			a := attempt(t, d, &World{}, patience(tt.want))
+			a := attempt(t, tt.kind(t), &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			if a.Answered != tt.answered || a.Datagram {
 				t.Errorf("answered: %v, datagram: %v, want %v, false", a.Answered, a.Datagram, tt.answered)

@@ -150,8 +150,9 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// TestManyDatagrams: a server that sends no end of datagrams that are no reply is listened to for a while only.
-func TestManyDatagrams(t *testing.T) {
+// manyDatagrams answers the first query with no end of datagrams that are no reply.
+func manyDatagrams(t testing.TB) Kind {
+	t.Helper()
 	pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -175,15 +176,21 @@ func TestManyDatagrams(t *testing.T) {
 		}
 	}()
 	t.Cleanup(func() { pc.Close(); <-ended })
-	a := attempt(t, &DNS{Server: pc.LocalAddr().String(), Name: "www.example"}, &World{}, 60*time.Second)
+	return &DNS{Server: pc.LocalAddr().String(), Name: "www.example"}
+}
+
+// TestManyDatagrams: a server that sends no end of datagrams that are no reply is listened to for a while only.
+func TestManyDatagrams(t *testing.T) {
+	a := attempt(t, manyDatagrams(t), &World{}, 60*time.Second)
 	wantReason(t, &a, ResponseTimeout)
 	if !strings.Contains(a.Detail.Error, fmt.Sprintf("ignored %d datagrams", maxIgnored)) {
 		t.Errorf("error: got %s, want that it gave up after %d datagrams", a.Detail.Error, maxIgnored)
 	}
 }
 
-// TestHostileRecords: answers that are well formed and as large as can be are judged in bounded time and memory.
-func TestHostileRecords(t *testing.T) {
+// hostileRecords answers well formed, and as much as can be.
+func hostileRecords(t testing.TB) Kind {
+	t.Helper()
 	const long = "a23456789.a23456789.a23456789.a23456789.a23456789.a23456789.a23456789.a23456789.a23456789.a23456789.a23456789.example."
 	s := answering(t, func(w dns.ResponseWriter, q *dns.Msg) {
 		m := replyTo(t, q, 0)
@@ -197,11 +204,15 @@ func TestHostileRecords(t *testing.T) {
 		m.Extra = []dns.RR{&dns.OPT{Hdr: dns.RR_Header{Name: ".", Rrtype: dns.TypeOPT}}}
 		respond(t, w, m)
 	})
-	d := &DNS{
+	return &DNS{
 		Server: s, Name: "www.example", Transport: DNSOverTCP, EDNS: &EDNS{DO: true}, RRSIG: &Signatures{},
 		Answer: AnswerMatch{Exact: append(Data("x.example."), RecordMatch{Name: long}), Count: nil},
 	}
-	a := look(t, d)
+}
+
+// TestHostileRecords: answers that are well formed and as large as can be are judged in bounded time and memory.
+func TestHostileRecords(t *testing.T) {
+	a := look(t, hostileRecords(t))
 	wantReason(t, &a, Answer)
 	if m := a.Detail.Message; len(m) > maxMessage || !strings.HasPrefix(m, ";; the first 64 of 2201 records\n") {
 		t.Errorf("message: %d bytes, want at most %d, and a word about the rest:\n%s", len(m), maxMessage, m)
@@ -222,8 +233,8 @@ func TestNoSuchNameWithAnswers(t *testing.T) {
 	wantReason(t, &a, Rcode)
 }
 
-// TestSlowTCP: a byte now and then is no answer by the deadline.
-func TestSlowTCP(t *testing.T) {
+// slowTCP says a byte now and then.
+func slowTCP(t testing.TB) Kind {
 	address := serve(t, func(c net.Conn) {
 		tick := time.NewTicker(20 * time.Millisecond)
 		defer tick.Stop()
@@ -231,6 +242,11 @@ func TestSlowTCP(t *testing.T) {
 			<-tick.C
 		}
 	})
-	a := attempt(t, &DNS{Server: address, Name: "www.example", Transport: DNSOverTCP}, &World{}, patience(TooSlow))
+	return &DNS{Server: address, Name: "www.example", Transport: DNSOverTCP}
+}
+
+// TestSlowTCP: a byte now and then is no answer by the deadline.
+func TestSlowTCP(t *testing.T) {
+	a := attempt(t, slowTCP(t), &World{}, patience(TooSlow))
 	wantReason(t, &a, TooSlow)
 }

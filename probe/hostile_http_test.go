@@ -83,9 +83,9 @@ const (
 	chunked = "Transfer-Encoding: chunked\r\n\r\n"
 )
 
-// TestHostileHTTP looks at web servers that misbehave. The outcome is that where nobody can vouch: down proves itself.
-func TestHostileHTTP(t *testing.T) {
-	tests := []hostile{
+// hostileHTTP are web servers that misbehave.
+func hostileHTTP() []hostile {
+	return []hostile{
 		{"accepts and is silent", func(net.Conn) {}, ResponseTimeout, Inconclusive},
 		{"reads the request and is silent", readRequest, ResponseTimeout, Inconclusive},
 		{"hangs up at once", func(c net.Conn) { c.Close() }, Reset, Inconclusive},
@@ -174,7 +174,11 @@ func TestHostileHTTP(t *testing.T) {
 		{"redirect to a huge host", says("HTTP/1.1 302 Found\r\nLocation: http://" + strings.Repeat("a.", 20_000) + "/\r\n\r\n"), Redirect, Down},
 		{"redirect with credentials", says("HTTP/1.1 302 Found\r\nLocation: http://u:p@[fe80::1]/\r\n\r\n"), Redirect, Down},
 	}
-	testHostile(t, tests, func(address string) []Kind { return []Kind{&HTTP{URL: "http://" + address + "/"}} })
+}
+
+// TestHostileHTTP looks at web servers that misbehave. The outcome is that where nobody can vouch: down proves itself.
+func TestHostileHTTP(t *testing.T) {
+	testHostile(t, hostileHTTP(), func(address string) []Kind { return []Kind{&HTTP{URL: "http://" + address + "/"}} })
 }
 
 // wantSpans checks what holds for the spans of every attempt: they follow each other and end with the
@@ -215,29 +219,41 @@ func TestRedirectLoopStopsAtItsLimit(t *testing.T) {
 	}
 }
 
-// TestHostileMemory looks at many floods at a time: what they take stays far below what is sent.
-func TestHostileMemory(t *testing.T) {
+// A hostileFlood is a web server that floods, and what it is looked for in the flood.
+type hostileFlood struct {
+	name  string
+	serve func(net.Conn)
+	body  BodyMatch
+	want  Reason
+	most  uint64 // bytes an attempt may allocate
+}
+
+func (f *hostileFlood) kind(t testing.TB) Kind {
+	return &HTTP{URL: "http://" + serve(t, f.serve), Body: f.body}
+}
+
+// hostileFloods are the most expensive ones.
+func hostileFloods() []hostileFlood {
 	regexes := BodyMatch{Regex: res(`(a?b?){3}c$`, `needle \pL+ a haystick`), NotRegex: res(`z{30}`), MaxSize: 72 << 10}
-	for _, tt := range []struct {
-		name  string
-		serve func(net.Conn)
-		body  BodyMatch
-		want  Reason
-		most  uint64 // bytes an attempt may allocate
-	}{
+	return []hostileFlood{
 		{"body", floods(ok200+"\r\n", strings.Repeat("needle in a haystack ", 100)), BodyMatch{Contains: []string{"absent"}, MaxSize: 4 << 20}, TooLarge, 1 << 20},
 		{"body of one byte chunks", floods(ok200+chunked, "1\r\nx\r\n"), BodyMatch{MaxSize: 64 << 10}, TooLarge, 1 << 20},
 		{"body and regexes", floods(ok200+"\r\n", "abaabba外bz"), regexes, TooLarge, 4 << 20},
 		{"header", floods(ok200, "X-More: and more\r\n"), BodyMatch{}, TooLarge, 4 << 20},
 		{"interim answers", floods("", "HTTP/1.1 103 Early Hints\r\n"+strings.Repeat("X: y\r\n", 900)+"\r\n"), BodyMatch{}, Protocol, 4 << 20},
 		{"trailer", floods(ok200+chunked+"0\r\n", "X-More: and more\r\n"), BodyMatch{}, Protocol, 1 << 20},
-	} {
+	}
+}
+
+// TestHostileMemory looks at many floods at a time: what they take stays far below what is sent.
+func TestHostileMemory(t *testing.T) {
+	for _, tt := range hostileFloods() {
 		t.Run(tt.name, func(t *testing.T) {
-			h := &HTTP{URL: "http://" + serve(t, tt.serve), Body: tt.body}
-			if ps := h.Validate(); ps != nil {
+			k := tt.kind(t)
+			if ps := k.Validate(); ps != nil {
 				t.Fatal(ps)
 			}
-			wantMemory(t, h, tt.want, tt.most)
+			wantMemory(t, k, tt.want, tt.most)
 		})
 	}
 }
@@ -263,14 +279,21 @@ func wantMemory(t *testing.T, k Kind, want Reason, most uint64) {
 	}
 }
 
-// TestRequestThatNobodyReads: a server that reads nothing of a large request holds nothing up beyond the deadline.
-func TestRequestThatNobodyReads(t *testing.T) {
-	body := Literal(strings.Repeat("x", 8<<20))
-	h := hostile{want: ResponseTimeout, outcome: Inconclusive}
-	h.test(t, &HTTP{URL: "http://" + serve(t, func(net.Conn) {}), Method: "POST", Send: body})
-	h = hostile{want: Reset, outcome: Inconclusive}
-	h.test(t, &HTTP{URL: "http://" + serve(t, func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, 100)); resets(c) }), Method: "POST", Send: Literal(strings.Repeat("x", 1<<20))})
+// hostileToRequests are servers that read nothing of a large request, or little.
+func hostileToRequests() []hostile {
+	return []hostile{
+		{"reads nothing", func(net.Conn) {}, ResponseTimeout, Inconclusive},
+		{"reads little and resets", func(c net.Conn) { _, _ = io.ReadFull(c, make([]byte, 100)); resets(c) }, Reset, Inconclusive},
+	}
 }
+
+// posts sends an address a large request.
+func posts(address string) []Kind {
+	return []Kind{&HTTP{URL: "http://" + address, Method: "POST", Send: Literal(strings.Repeat("x", 8<<20))}}
+}
+
+// TestRequestThatNobodyReads: a server that reads nothing of a large request holds nothing up beyond the deadline.
+func TestRequestThatNobodyReads(t *testing.T) { testHostile(t, hostileToRequests(), posts) }
 
 // TestAnswerBeforeTheRequestIsRead: a server may refuse a large body without reading it.
 func TestAnswerBeforeTheRequestIsRead(t *testing.T) {

@@ -45,19 +45,26 @@ func once(f func(net.Conn)) func(net.Conn) {
 	}
 }
 
-func TestHostileTCP(t *testing.T) {
-	t.Parallel()
+// A hostileTalk is a hostile target of a dialogue.
+type hostileTalk struct {
+	name  string
+	serve func(net.Conn)
+	steps []Step
+	want  Reason
+}
+
+func (h *hostileTalk) kind(t testing.TB) Kind {
+	return &TCP{Address: serve(t, h.serve), Dialogue: h.steps}
+}
+
+// hostileTCP are servers that misbehave in a dialogue.
+func hostileTCP() []hostileTalk {
 	silent := func(net.Conn) {}
 	halfOpen := func(c net.Conn) { _ = c.(*net.TCPConn).CloseWrite() }
 	hello := func(c net.Conn) { _, _ = io.WriteString(c, "hello\n") }
 	asks := []Step{expect("hello\n"), send("more\n"), expect("done\n")}
 	big := strings.Repeat("x", maxSend)
-	tests := []struct {
-		name  string
-		serve func(net.Conn)
-		steps []Step
-		want  Reason
-	}{
+	return []hostileTalk{
 		{"accepts and is silent", silent, asks, ResponseTimeout},
 		{"is silent to what is sent", silent, []Step{send("x"), expect("y")}, ResponseTimeout},
 		{"hangs up at once", hangsUp, asks, Reset},
@@ -86,11 +93,14 @@ func TestHostileTCP(t *testing.T) {
 		{"a capture that is too long", pours(strings.Repeat("x", maxCapture+1)+"z", "x"), []Step{expect("^(x*)z"), sendCapture("1"), expect("y")}, Dialogue},
 		{"captures that grow", pours("", "x"), []Step{expect("^(x{400})"), sendCapture(strings.Repeat("1}${match:", 200) + "1"), expect("y")}, Dialogue},
 	}
-	for _, tt := range tests {
+}
+
+func TestHostileTCP(t *testing.T) {
+	t.Parallel()
+	for _, tt := range hostileTCP() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := &TCP{Address: serve(t, tt.serve), Dialogue: tt.steps}
-			a := attempt(t, c, &World{}, patience(tt.want))
+			a := attempt(t, tt.kind(t), &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			wantSpans(t, &a)
 			if silent := tt.want == ResponseTimeout || tt.want == Reset; a.Answered == silent {
@@ -125,9 +135,8 @@ func sendCapture(name string) Step {
 	return Step{Send: s}
 }
 
-// TestTCPDeaf: a target that never reads cannot hold a send beyond the deadline.
-func TestTCPDeaf(t *testing.T) {
-	t.Parallel()
+// deaf is a check of a target that never reads, in a world where that is noticed soon.
+func deaf(t testing.TB) (Kind, *World) {
 	w := &World{Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
 		c, err := new(net.Dialer).DialContext(ctx, network, address)
 		if err == nil {
@@ -135,8 +144,14 @@ func TestTCPDeaf(t *testing.T) {
 		}
 		return c, err
 	}}
-	c := &TCP{Address: serve(t, func(net.Conn) {}), Dialogue: repeated(send(strings.Repeat("x", maxSend)), maxSteps)}
-	a := attempt(t, c, w, patience(ResponseTimeout))
+	return &TCP{Address: serve(t, func(net.Conn) {}), Dialogue: repeated(send(strings.Repeat("x", maxSend)), maxSteps)}, w
+}
+
+// TestTCPDeaf: a target that never reads cannot hold a send beyond the deadline.
+func TestTCPDeaf(t *testing.T) {
+	t.Parallel()
+	k, w := deaf(t)
+	a := attempt(t, k, w, patience(ResponseTimeout))
 	wantReason(t, &a, ResponseTimeout)
 	wantSpans(t, &a)
 }

@@ -44,8 +44,8 @@ func repeats(text string) func(net.Conn) {
 	})
 }
 
-// TestHostileTLS looks at servers that speak no TLS, or break it off.
-func TestHostileTLS(t *testing.T) {
+// hostileTLS are servers that speak no TLS, or break it off.
+func hostileTLS(t testing.TB) []hostile {
 	cert := newAuthority(t).issue(t, "localhost", -1, 30)
 	tests := []hostile{
 		{"accepts and is silent", func(net.Conn) {}, ResponseTimeout, Inconclusive},
@@ -87,10 +87,16 @@ func TestHostileTLS(t *testing.T) {
 			hostile{"hangs up" + after, cuts(cert, at, func(c net.Conn) { c.Close() }), Reset, Inconclusive},
 		)
 	}
-	testHostile(t, tests, func(address string) []Kind {
-		return []Kind{&HTTP{URL: "https://" + address, TLS: TLS{SkipVerify: true}}, &TCP{Address: address, TLS: &TLS{SkipVerify: true}}}
-	})
+	return tests
 }
+
+// unverified are the kinds that speak TLS, with whatever certificate.
+func unverified(address string) []Kind {
+	return []Kind{&HTTP{URL: "https://" + address, TLS: TLS{SkipVerify: true}}, &TCP{Address: address, TLS: &TLS{SkipVerify: true}}}
+}
+
+// TestHostileTLS looks at servers that speak no TLS, or break it off.
+func TestHostileTLS(t *testing.T) { testHostile(t, hostileTLS(t), unverified) }
 
 // dripsTLS writes a text one byte every few milliseconds.
 func dripsTLS(text string) func(net.Conn) {
@@ -139,7 +145,7 @@ type tinyKey struct {
 	d   *big.Int
 }
 
-func newTinyKey(t *testing.T, bits int) *tinyKey {
+func newTinyKey(t testing.TB, bits int) *tinyKey {
 	t.Helper()
 	e, one := big.NewInt(65537), big.NewInt(1)
 	for {
@@ -169,7 +175,7 @@ func (k *tinyKey) Sign(_ io.Reader, digest []byte, _ crypto.SignerOpts) ([]byte,
 }
 
 // forged makes a certificate for localhost, bent, and signed by signer for key.
-func forged(t *testing.T, signer *authority, key crypto.Signer, bend func(*x509.Certificate)) tls.Certificate {
+func forged(t testing.TB, signer *authority, key crypto.Signer, bend func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(3), Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
@@ -184,10 +190,27 @@ func forged(t *testing.T, signer *authority, key crypto.Signer, bend func(*x509.
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// TestHostileCertificates looks at servers that speak TLS well and show a certificate that is not to be trusted. What it was
-// is in the evidence, bounded.
-func TestHostileCertificates(t *testing.T) {
-	ca, stranger := newAuthority(t), newAuthority(t)
+// A hostileCertificate is one that is not to be trusted, or barely.
+type hostileCertificate struct {
+	name string
+	cert tls.Certificate
+	want Reason
+	key  string // as the evidence tells it
+}
+
+// config is that of a server that shows it.
+func (c *hostileCertificate) config() *tls.Config {
+	return &tls.Config{Certificates: []tls.Certificate{c.cert}, MaxVersion: tls.VersionTLS12}
+}
+
+// verified are the kinds that speak TLS, with who trusts an authority.
+func verified(port string, ca *authority) []Kind {
+	return []Kind{&HTTP{URL: "https://localhost:" + port, TLS: TLS{CA: ca.pem}}, &TCP{Address: "localhost:" + port, TLS: &TLS{CA: ca.pem}}}
+}
+
+// hostileCertificates are what servers show that speak TLS well.
+func hostileCertificates(t testing.TB, ca *authority) []hostileCertificate {
+	stranger := newAuthority(t)
 	as := func(bend func(*x509.Certificate)) tls.Certificate { return forged(t, ca, newKey(t), bend) }
 	tiny := func(bits int) tls.Certificate {
 		c := forged(t, ca, newTinyKey(t, bits), func(*x509.Certificate) {})
@@ -201,12 +224,7 @@ func TestHostileCertificates(t *testing.T) {
 	}
 	liar, other := ca.issue(t, "localhost", -1, 30), newKey(t)
 	liar.Leaf, liar.PrivateKey = liarLeaf(t, liar, other), other
-	tests := []struct {
-		name string
-		cert tls.Certificate
-		want Reason
-		key  string // as the evidence tells it
-	}{
+	return []hostileCertificate{
 		{"expired", as(func(c *x509.Certificate) { c.NotBefore, c.NotAfter = time.Unix(0, 0), time.Now().Add(-time.Minute) }), TLSExpired, "ECDSA P-256"},
 		{"expired before it began", as(func(c *x509.Certificate) { c.NotAfter = time.Unix(0, 0) }), TLSExpired, "ECDSA P-256"},
 		{"not yet valid", as(func(c *x509.Certificate) { c.NotBefore = time.Now().Add(time.Hour) }), TLSNotYetValid, "ECDSA P-256"},
@@ -227,14 +245,17 @@ func TestHostileCertificates(t *testing.T) {
 		{"key that is not its own", liar, TLSHandshake, "ECDSA P-256"},
 		{"chain of 100, good", long, ReasonNone, "ECDSA P-256"},
 	}
-	for _, tt := range tests {
+}
+
+// TestHostileCertificates looks at servers that speak TLS well and show a certificate that is not to be trusted. What it was
+// is in the evidence, bounded.
+func TestHostileCertificates(t *testing.T) {
+	ca := newAuthority(t)
+	for _, tt := range hostileCertificates(t, ca) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			port := speaksTLS(t, &tls.Config{Certificates: []tls.Certificate{tt.cert}, MaxVersion: tls.VersionTLS12})
 			h := hostile{want: tt.want, outcome: map[bool]Outcome{true: Up, false: Down}[tt.want == ReasonNone]}
-			for _, k := range []Kind{
-				&HTTP{URL: "https://localhost:" + port, TLS: TLS{CA: ca.pem}}, &TCP{Address: "localhost:" + port, TLS: &TLS{CA: ca.pem}},
-			} {
+			for _, k := range verified(speaksTLS(t, tt.config()), ca) {
 				h.test(t, k)
 				a := look(t, k)
 				if d := a.Detail.TLS; d == nil || len(d.Chain) == 0 || d.Chain[0].Key != tt.key || d.Version != "TLS 1.2" {
@@ -247,7 +268,7 @@ func TestHostileCertificates(t *testing.T) {
 }
 
 // liarLeaf is a certificate as crypto/tls compares it with its key: with the public key of another.
-func liarLeaf(t *testing.T, c tls.Certificate, key crypto.Signer) *x509.Certificate {
+func liarLeaf(t testing.TB, c tls.Certificate, key crypto.Signer) *x509.Certificate {
 	t.Helper()
 	leaf, err := x509.ParseCertificate(c.Certificate[0])
 	if err != nil {
@@ -257,19 +278,20 @@ func liarLeaf(t *testing.T, c tls.Certificate, key crypto.Signer) *x509.Certific
 	return leaf
 }
 
-// TestHostileChain looks at a server whose chain nobody can make sense of: 100 authorities of one name, none of which signed
-// the next. Looking for a way through them is bounded.
-func TestHostileChain(t *testing.T) {
-	ca := newAuthority(t)
+// hostileChain is a chain that nobody can make sense of: 100 authorities of one name, none of which signed the next.
+func hostileChain(t testing.TB) *tls.Config {
+	t.Helper()
 	cert := newAuthority(t).issue(t, "localhost", -1, 30)
 	for range 99 {
 		cert.Certificate = append(cert.Certificate, newAuthority(t).cert.Raw)
 	}
-	port := speaksTLS(t, &tls.Config{Certificates: []tls.Certificate{cert}})
+	return &tls.Config{Certificates: []tls.Certificate{cert}}
+}
+
+// TestHostileChain: looking for a way through such a chain is bounded.
+func TestHostileChain(t *testing.T) {
 	h := hostile{want: TLSUntrusted, outcome: Down}
-	for _, k := range []Kind{
-		&HTTP{URL: "https://localhost:" + port, TLS: TLS{CA: ca.pem}}, &TCP{Address: "localhost:" + port, TLS: &TLS{CA: ca.pem}},
-	} {
+	for _, k := range verified(speaksTLS(t, hostileChain(t)), newAuthority(t)) {
 		if a := h.test(t, k); a.Detail.TLS == nil || len(a.Detail.TLS.Chain) != maxChain {
 			t.Errorf("evidence of TLS: got %+v, want the first %d certificates", a.Detail.TLS, maxChain)
 		}

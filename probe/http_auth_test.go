@@ -160,13 +160,11 @@ func TestOAuth2Renews(t *testing.T) {
 	}
 }
 
-// TestOAuth2ServerDown: whatever its server of tokens does, the target is not down.
-func TestOAuth2ServerDown(t *testing.T) {
-	asked := false
-	base := web(t, func(http.ResponseWriter, *http.Request) { asked = true })
+// hostileTokens are servers of tokens that misbehave.
+func hostileTokens() map[string]func(net.Conn) {
 	redirects := says("HTTP/1.1 307 Temporary Redirect\r\nLocation: http://192.0.2.1/\r\nContent-Length: 0\r\n\r\n")
 	json := "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-	servers := map[string]func(net.Conn){
+	return map[string]func(net.Conn){
 		"accepts and is silent":   func(net.Conn) {},
 		"hangs up":                func(c net.Conn) { c.Close() },
 		"stalls in the body":      saysAndHangs(json + "Content-Length: 100\r\n\r\n{"),
@@ -183,9 +181,21 @@ func TestOAuth2ServerDown(t *testing.T) {
 		"switches protocols":      says("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"),
 		"a type that is too long": says(json + "Connection: close\r\n\r\n{\"access_token\":\"a\",\"token_type\":\"" + strings.Repeat("x", 32<<10) + "\"}"),
 	}
+}
+
+const patienceWithTokens = 600 * time.Millisecond
+
+// authorized is a check that needs a token.
+func authorized(t testing.TB, base, tokens string) Kind {
+	return &HTTP{URL: base, Auth: &Auth{OAuth2: &OAuth2{TokenURL: tokens, ClientID: Literal("gaikei"), ClientSecret: template(t, "${env:GAIKEI_SECRET_C}")}}}
+}
+
+// TestOAuth2ServerDown: whatever its server of tokens does, the target is not down.
+func TestOAuth2ServerDown(t *testing.T) {
+	asked := false
+	base := web(t, func(http.ResponseWriter, *http.Request) { asked = true })
 	check := func(t *testing.T, url string, w *World) {
-		auth := &Auth{OAuth2: &OAuth2{TokenURL: url, ClientID: Literal("gaikei"), ClientSecret: template(t, "${env:GAIKEI_SECRET_C}")}}
-		a := attempt(t, &HTTP{URL: base, Auth: auth}, w, 600*time.Millisecond)
+		a := attempt(t, authorized(t, base, url), w, patienceWithTokens)
 		wantReason(t, &a, Secret)
 		for _, e := range []Expectation{{}, {Unreachable: true}} {
 			if v := Judge(e, &a, Vouched); v.Outcome != Inconclusive {
@@ -199,7 +209,7 @@ func TestOAuth2ServerDown(t *testing.T) {
 			t.Errorf("waiting for a token is %v of latency in %d phases, want none", a.Latency, len(a.Spans))
 		}
 	}
-	for name, f := range servers {
+	for name, f := range hostileTokens() {
 		t.Run(name, func(t *testing.T) { t.Parallel(); check(t, "http://"+serve(t, f)+"/token", tokenWorld()) })
 	}
 	t.Run("refused", func(t *testing.T) { check(t, "http://"+closedPort(t), tokenWorld()) })

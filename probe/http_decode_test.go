@@ -18,7 +18,7 @@ import (
 )
 
 // compressed is a text in a coding, as the usual encoders make it.
-func compressed(t *testing.T, coding, text string) string {
+func compressed(t testing.TB, coding, text string) string {
 	t.Helper()
 	var b bytes.Buffer
 	var w io.WriteCloser
@@ -110,8 +110,19 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-// TestCompressionBombs: what a small body decodes to is bounded, and so is a body that decodes to nothing.
-func TestCompressionBombs(t *testing.T) {
+// A hostileCoded is a web server whose body is not what it seems.
+type hostileCoded struct {
+	name  string
+	serve func(net.Conn)
+	want  Reason
+}
+
+func (h *hostileCoded) kind(t testing.TB) Kind {
+	return &HTTP{URL: "http://" + serve(t, h.serve), Compression: allCodings, Body: BodyMatch{Contains: []string{"absent"}, MaxSize: 64 << 10}}
+}
+
+// compressionBombs are bodies that are small as they come, or that decode to nothing.
+func compressionBombs(t testing.TB) []hostileCoded {
 	zeros := strings.Repeat("\x00", 2<<20)
 	bomb := func(coding, body string) func(net.Conn) {
 		return says(ok200 + "Content-Encoding: " + coding + "\r\nConnection: close\r\n\r\n" + body)
@@ -120,11 +131,7 @@ func TestCompressionBombs(t *testing.T) {
 		return floods(ok200+"Content-Encoding: "+coding+"\r\n\r\n", body)
 	}
 	window := "\x28\xb5\x2f\xfd\x00\xa0\x01\x00\x00" // a frame of zstd with a window of a GiB
-	tests := []struct {
-		name  string
-		serve func(net.Conn)
-		want  Reason
-	}{
+	return []hostileCoded{
 		{"gzip", bomb("gzip", compressed(t, "gzip", zeros)), TooLarge},
 		{"deflate", bomb("deflate", compressed(t, "deflate", zeros)), TooLarge},
 		{"deflate without zlib", bomb("deflate", compressed(t, "raw", zeros)), TooLarge},
@@ -142,12 +149,16 @@ func TestCompressionBombs(t *testing.T) {
 		{"checksum", bomb("gzip", compressed(t, "gzip", "some text")[:20]+"\x00\x00\x00\x00\x09\x00\x00\x00"), Protocol},
 		{"stalls", saysAndHangs(ok200 + "Content-Encoding: gzip\r\n\r\n" + compressed(t, "gzip", "some text")[:12]), TooSlow},
 	}
-	for _, tt := range tests {
+}
+
+// TestCompressionBombs: what a small body decodes to is bounded, and so is a body that decodes to nothing.
+func TestCompressionBombs(t *testing.T) {
+	for _, tt := range compressionBombs(t) {
 		t.Run(tt.name, func(t *testing.T) {
-			h := &HTTP{URL: "http://" + serve(t, tt.serve), Compression: allCodings, Body: BodyMatch{Contains: []string{"absent"}, MaxSize: 64 << 10}}
+			k := tt.kind(t)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			a := attempt(t, h, &World{}, patience(tt.want))
+			a := attempt(t, k, &World{}, patience(tt.want))
 			runtime.ReadMemStats(&after)
 			wantReason(t, &a, tt.want)
 			if took := after.TotalAlloc - before.TotalAlloc; took > 32<<20 {

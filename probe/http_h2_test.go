@@ -89,7 +89,7 @@ func says11(c net.Conn) {
 }
 
 // clearWeb serves HTTP/1.1 and HTTP/2 without TLS.
-func clearWeb(t *testing.T, h http.HandlerFunc) string {
+func clearWeb(t testing.TB, h http.HandlerFunc) string {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -138,15 +138,31 @@ func often(f func() error) {
 	}
 }
 
-// TestHTTP2Floods: servers that answer with frames without end, with or without an answer among them, are read up to a bound and
-// into bounded memory.
-func TestHTTP2Floods(t *testing.T) {
+// A hostileFramed is a server that misbehaves once it was asked on stream 1.
+type hostileFramed struct {
+	name  string
+	serve func(*framed)
+	want  Reason
+}
+
+func (h *hostileFramed) kind(t testing.TB) Kind {
+	address := serve(t, func(c net.Conn) {
+		out := bufio.NewWriterSize(c, 16<<10)
+		f := &framed{http2.NewFramer(out, c), c, out}
+		defer out.Flush()
+		if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil || f.WriteSettings() != nil || out.Flush() != nil || !f.asked() {
+			return
+		}
+		go often(func() error { _, err := c.Read(make([]byte, 4096)); return err })
+		h.serve(f)
+	})
+	return &HTTP{URL: "http://" + address, Protocol: HTTP2, Body: BodyMatch{MaxSize: 1 << 10}}
+}
+
+// hostileFrames are servers that misbehave in frames of HTTP/2.
+func hostileFrames() []hostileFramed {
 	block := []byte(strings.Repeat("\x00\x01a\x7f\x80\x01"+strings.Repeat("v", 255), 8)) // a: vvvv…
-	tests := []struct {
-		name  string
-		serve func(*framed)
-		want  Reason
-	}{
+	return []hostileFramed{
 		{"settings", func(f *framed) { often(func() error { return f.WriteSettings() }) }, TooLarge},
 		{"many settings", func(f *framed) {
 			many := make([]http2.Setting, 2000)
@@ -191,22 +207,18 @@ func TestHTTP2Floods(t *testing.T) {
 		{"stalls in the body", func(f *framed) { f.header(true); _ = f.WriteData(1, false, []byte("ab")) }, TooSlow},
 		{"stalls in the header", func(f *framed) { f.header(false) }, ResponseTimeout},
 	}
-	for _, tt := range tests {
+}
+
+// TestHTTP2Floods: servers that answer with frames without end, with or without an answer among them, are read up to a bound and
+// into bounded memory.
+func TestHTTP2Floods(t *testing.T) {
+	for _, tt := range hostileFrames() {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			address := serve(t, func(c net.Conn) {
-				out := bufio.NewWriterSize(c, 16<<10)
-				f := &framed{http2.NewFramer(out, c), c, out}
-				defer out.Flush()
-				if _, err := io.ReadFull(c, make([]byte, len(http2.ClientPreface))); err != nil || f.WriteSettings() != nil || out.Flush() != nil || !f.asked() {
-					return
-				}
-				go often(func() error { _, err := c.Read(make([]byte, 4096)); return err })
-				tt.serve(f)
-			})
+			k := tt.kind(t)
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			a := attempt(t, &HTTP{URL: "http://" + address, Protocol: HTTP2, Body: BodyMatch{MaxSize: 1 << 10}}, &World{}, patience(tt.want))
+			a := attempt(t, k, &World{}, patience(tt.want))
 			runtime.ReadMemStats(&after)
 			wantReason(t, &a, tt.want)
 			wantSpans(t, &a)

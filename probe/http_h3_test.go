@@ -21,7 +21,7 @@ import (
 )
 
 // listenQUIC listens on loopback and hands each connection to f, in a goroutine; all of it ends with the test.
-func listenQUIC(t *testing.T, cert tls.Certificate, alpn string, f func(*quic.Conn)) string {
+func listenQUIC(t testing.TB, cert tls.Certificate, alpn string, f func(*quic.Conn)) string {
 	t.Helper()
 	pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -49,7 +49,7 @@ func listenQUIC(t *testing.T, cert tls.Certificate, alpn string, f func(*quic.Co
 }
 
 // quicWeb serves HTTP/3 on loopback.
-func quicWeb(t *testing.T, h http.HandlerFunc, cert tls.Certificate) string {
+func quicWeb(t testing.TB, h http.HandlerFunc, cert tls.Certificate) string {
 	s := &http3.Server{Handler: h}
 	t.Cleanup(func() { _ = s.Close() })
 	return listenQUIC(t, cert, http3.NextProtoH3, func(c *quic.Conn) { _ = s.ServeQUICConn(c) })
@@ -126,7 +126,7 @@ func TestHTTP3(t *testing.T) {
 }
 
 // closedUDP is an address on which nothing listens.
-func closedUDP(t *testing.T) string {
+func closedUDP(t testing.TB) string {
 	t.Helper()
 	pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -137,7 +137,7 @@ func closedUDP(t *testing.T) string {
 }
 
 // datagramServer answers every datagram as f says.
-func datagramServer(t *testing.T, f func(got []byte) [][]byte) string {
+func datagramServer(t testing.TB, f func(got []byte) [][]byte) string {
 	t.Helper()
 	pc, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -184,9 +184,20 @@ func frame(kind, length int, body []byte) []byte {
 // ok3 is a HEADERS frame with the status 200, from the static table of QPACK.
 var ok3 = frame(1, 3, []byte{0, 0, 0xc0 | 25})
 
-func TestHostileHTTP3(t *testing.T) {
-	ca := newAuthority(t)
-	cert := ca.issue(t, "shop.example", -1, 30)
+// A hostileQUIC is a hostile target of HTTP/3.
+type hostileQUIC struct {
+	name     string
+	address  string
+	want     Reason
+	answered bool
+}
+
+func (h *hostileQUIC) kind(ca *authority) Kind {
+	return &HTTP{URL: "https://shop.example/", ConnectTo: h.address, Protocol: HTTP3, TLS: TLS{CA: ca.pem}, Body: BodyMatch{MaxSize: 1 << 10}}
+}
+
+// hostileHTTP3 are servers that misbehave over QUIC.
+func hostileHTTP3(t testing.TB, cert tls.Certificate) []hostileQUIC {
 	// answers is a server that answers each request stream as f does.
 	answers := func(f func(*quic.Conn, *quic.Stream)) string {
 		return listenQUIC(t, cert, http3.NextProtoH3, func(c *quic.Conn) {
@@ -211,12 +222,7 @@ func TestHostileHTTP3(t *testing.T) {
 		}
 	}
 	unknown := frame(0x21, 1000, make([]byte, 1000))
-	tests := []struct {
-		name     string
-		address  string
-		want     Reason
-		answered bool
-	}{
+	return []hostileQUIC{
 		{"silent port", datagramServer(t, func([]byte) [][]byte { return nil }), Timeout, false},
 		{"garbage", datagramServer(t, func([]byte) [][]byte { return [][]byte{[]byte("what do you want?")} }), ResponseTimeout, false},
 		{"packets that do not decrypt", datagramServer(t, func(got []byte) [][]byte { return [][]byte{initial(got)} }), ResponseTimeout, false},
@@ -254,11 +260,14 @@ func TestHostileHTTP3(t *testing.T) {
 			}
 		}), TooLarge, true},
 	}
-	for _, tt := range tests {
+}
+
+func TestHostileHTTP3(t *testing.T) {
+	ca := newAuthority(t)
+	for _, tt := range hostileHTTP3(t, ca.issue(t, "shop.example", -1, 30)) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			h := &HTTP{URL: "https://shop.example/", ConnectTo: tt.address, Protocol: HTTP3, TLS: TLS{CA: ca.pem}, Body: BodyMatch{MaxSize: 1 << 10}}
-			a := attempt(t, h, &World{}, patience(tt.want))
+			a := attempt(t, tt.kind(ca), &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			if a.Answered != tt.answered {
 				t.Errorf("answered -want +got:\n- %v\n+ %v", tt.answered, a.Answered)

@@ -221,14 +221,28 @@ func TestProxies(t *testing.T) {
 	}
 }
 
-// TestHostileProxies: a proxy that misbehaves is not the target, whatever it does, and is read up to a bound.
-func TestHostileProxies(t *testing.T) {
-	tests := []struct {
-		name  string
-		serve func(net.Conn)
-		http  Reason // of a tunnel through an HTTP proxy
-		socks Reason
-	}{
+// A hostileProxy is one, and what an attempt through it has to come to.
+type hostileProxy struct {
+	name  string
+	serve func(net.Conn)
+	http  Reason // of a tunnel through an HTTP proxy
+	socks Reason
+}
+
+func (h *hostileProxy) kind(t testing.TB, scheme string) Kind {
+	return &HTTP{URL: "https://shop.example/", Proxy: &Proxy{URL: scheme + "://" + serve(t, h.serve)}}
+}
+
+// wants are the reasons, by scheme.
+func (h *hostileProxy) wants() map[string]Reason {
+	return map[string]Reason{"http": h.http, "socks5": h.socks}
+}
+
+const patienceWithProxies = 400 * time.Millisecond
+
+// hostileProxies are proxies that misbehave.
+func hostileProxies() []hostileProxy {
+	return []hostileProxy{
 		{"silent", func(net.Conn) {}, Timeout, Internal},
 		{"hangs up", func(c net.Conn) { c.Close() }, Reset, Internal},
 		{"resets", func(c net.Conn) { _, _ = c.Read(make([]byte, 1024)); resets(c) }, Reset, Internal},
@@ -251,12 +265,15 @@ func TestHostileProxies(t *testing.T) {
 		{"a reply of an unknown kind", func(c net.Conn) { _, _ = c.Write([]byte{5, 0, 5, 0, 0, 9, 1, 2, 3, 4, 5, 6}) }, Timeout, Internal},
 		{"a code that nobody knows", func(c net.Conn) { _, _ = c.Write([]byte{5, 0, 5, 99, 0, 1, 1, 2, 3, 4, 5, 6}) }, Timeout, Internal},
 	}
-	for _, tt := range tests {
-		for scheme, want := range map[string]Reason{"http": tt.http, "socks5": tt.socks} {
+}
+
+// TestHostileProxies: a proxy that misbehaves is not the target, whatever it does, and is read up to a bound.
+func TestHostileProxies(t *testing.T) {
+	for _, tt := range hostileProxies() {
+		for scheme, want := range tt.wants() {
 			t.Run(scheme+" "+tt.name, func(t *testing.T) {
 				t.Parallel()
-				h := &HTTP{URL: "https://shop.example/", Proxy: &Proxy{URL: scheme + "://" + serve(t, tt.serve)}}
-				a := attempt(t, h, &World{}, 400*time.Millisecond)
+				a := attempt(t, tt.kind(t, scheme), &World{}, patienceWithProxies)
 				wantReason(t, &a, want)
 				if a.Answered || a.Detail.Error == "" {
 					t.Errorf("answered is %v and the error %q; want no answer of the target, and an error", a.Answered, a.Detail.Error)

@@ -13,7 +13,7 @@ import (
 )
 
 // template reads a Template that must be good.
-func template(t *testing.T, text string) Template {
+func template(t testing.TB, text string) Template {
 	t.Helper()
 	var tm Template
 	if err := tm.UnmarshalText([]byte(text)); err != nil {

@@ -91,7 +91,7 @@ func freePort(t testing.TB) string {
 }
 
 // nginx starts one with one KiB of body at /, in plain and over TLS.
-func nginx(t *testing.T, ca *authority) (plain, secure string) {
+func nginx(t testing.TB, ca *authority) (plain, secure string) {
 	t.Helper()
 	path, dir := program(t, "nginx", "nginx"), t.TempDir()
 	cert := ca.issue(t, "localhost", -1, 30)

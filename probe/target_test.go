@@ -20,7 +20,7 @@ import (
 
 // attempt validates a kind and looks once. A look that has not returned long after its deadline fails the
 // test.
-func attempt(t *testing.T, k Kind, w *World, timeout time.Duration) Attempt {
+func attempt(t testing.TB, k Kind, w *World, timeout time.Duration) Attempt {
 	t.Helper()
 	if ps := k.Validate(); len(ps) > 0 {
 		t.Fatalf("Validate() found %v", ps)
@@ -49,13 +49,13 @@ func patience(want Reason) time.Duration {
 }
 
 // look is attempt with a deadline that no healthy target meets with, and the whole detail.
-func look(t *testing.T, k Kind) Attempt {
+func look(t testing.TB, k Kind) Attempt {
 	t.Helper()
 	return attempt(t, k, &World{Verbose: true}, 20*time.Second)
 }
 
 // wantReason compares the reason, and says what the attempt saw if it is another.
-func wantReason(t *testing.T, a *Attempt, want Reason) {
+func wantReason(t testing.TB, a *Attempt, want Reason) {
 	t.Helper()
 	if a.Reason != want {
 		t.Errorf("reason -want +got:\n- %s\n+ %s\n(%s)", want, a.Reason, a.Detail.Error)
@@ -64,7 +64,7 @@ func wantReason(t *testing.T, a *Attempt, want Reason) {
 
 // serve listens on loopback and hands each connection to f, which may keep it open: it is closed when the
 // test ends. The address is returned.
-func serve(t *testing.T, f func(net.Conn)) string {
+func serve(t testing.TB, f func(net.Conn)) string {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -100,7 +100,7 @@ func serve(t *testing.T, f func(net.Conn)) string {
 }
 
 // closedPort is an address on which nothing listens.
-func closedPort(t *testing.T) string {
+func closedPort(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -111,7 +111,7 @@ func closedPort(t *testing.T) string {
 }
 
 // web serves HTTP on loopback.
-func web(t *testing.T, h http.HandlerFunc) string {
+func web(t testing.TB, h http.HandlerFunc) string {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
@@ -171,7 +171,7 @@ func (ca *authority) issue(t testing.TB, name string, from, until int) tls.Certi
 }
 
 // secureWeb serves HTTPS on loopback with these certificates, chosen by name, and HTTP/2 if it is asked for.
-func secureWeb(t *testing.T, h http.HandlerFunc, certs ...tls.Certificate) string {
+func secureWeb(t testing.TB, h http.HandlerFunc, certs ...tls.Certificate) string {
 	t.Helper()
 	s := httptest.NewUnstartedServer(h)
 	s.Config.ErrorLog = discardLog()

@@ -12,9 +12,28 @@ import (
 	"time"
 )
 
-func TestExpectAlert(t *testing.T) {
-	t.Parallel()
-	ca := newAuthority(t)
+// An alertCase is one, and the alerts that it should answer with.
+type alertCase struct {
+	name   string
+	serve  func(net.Conn)
+	alerts []TLSAlert
+	want   Reason
+}
+
+func (c *alertCase) kind(t testing.TB, ca *authority) Kind {
+	return &TCP{Address: serve(t, c.serve), TLS: &TLS{CA: ca.pem, ServerName: "localhost"}, ExpectAlert: c.alerts}
+}
+
+// patience is the deadline.
+func (c *alertCase) patience() time.Duration {
+	if c.name == "accepts and listens until we go" { // which we do when half of the time is over
+		return 2 * time.Second
+	}
+	return patience(c.want)
+}
+
+// alerting are servers that are to answer a handshake with an alert, and do or do not.
+func alerting(t testing.TB, ca *authority) []alertCase {
 	cert := ca.issue(t, "localhost", -1, 30)
 	open := &tls.Config{Certificates: []tls.Certificate{cert}}
 	guarded := func(version uint16) *tls.Config {
@@ -34,12 +53,7 @@ func TestExpectAlert(t *testing.T) {
 	keeps := func(net.Conn) {}
 	drains := func(c net.Conn) { _, _ = io.Copy(io.Discard, c); c.Close() }
 	required, handshake := []TLSAlert{116}, []TLSAlert{40, 42, 116}
-	tests := []struct {
-		name   string
-		serve  func(net.Conn)
-		alerts []TLSAlert
-		want   Reason
-	}{
+	return []alertCase{
 		{"certificate required, TLS 1.3", then(guarded(tls.VersionTLS13), keeps), required, ReasonNone},
 		{"certificate required, TLS 1.2", then(guarded(tls.VersionTLS12), keeps), handshake, ReasonNone},
 		{"another alert, TLS 1.3", then(guarded(tls.VersionTLS13), keeps), []TLSAlert{112}, TLSHandshake},
@@ -69,15 +83,15 @@ func TestExpectAlert(t *testing.T) {
 			}
 		}, required, TLSHandshake},
 	}
-	for _, tt := range tests {
+}
+
+func TestExpectAlert(t *testing.T) {
+	t.Parallel()
+	ca := newAuthority(t)
+	for _, tt := range alerting(t, ca) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := &TCP{Address: serve(t, tt.serve), TLS: &TLS{CA: ca.pem, ServerName: "localhost"}, ExpectAlert: tt.alerts}
-			timeout := patience(tt.want)
-			if tt.name == "accepts and listens until we go" { // which we do when half of the time is over
-				timeout = 2 * time.Second
-			}
-			a := attempt(t, c, &World{Verbose: true}, timeout)
+			a := attempt(t, tt.kind(t, ca), &World{Verbose: true}, tt.patience())
 			wantReason(t, &a, tt.want)
 			wantSpans(t, &a)
 			if silent := tt.want == ResponseTimeout || tt.want == Reset; a.Answered == silent {

@@ -115,8 +115,20 @@ func TestStartTLSBanner(t *testing.T) {
 	}
 }
 
-func TestHostileStartTLS(t *testing.T) {
-	t.Parallel()
+// A hostilePrelude is a server that misbehaves before TLS.
+type hostilePrelude struct {
+	name  string
+	by    StartTLS
+	serve func(net.Conn)
+	want  Reason
+}
+
+func (h *hostilePrelude) kind(t testing.TB) Kind {
+	return &TCP{Address: serve(t, h.serve), StartTLS: h.by, TLS: &TLS{ServerName: "localhost"}}
+}
+
+// hostileStartTLS are servers that misbehave on the way to TLS.
+func hostileStartTLS() []hostilePrelude {
 	flood := func(beginning, more string) func(net.Conn) {
 		return func(c net.Conn) {
 			_, err := io.WriteString(c, beginning)
@@ -127,12 +139,7 @@ func TestHostileStartTLS(t *testing.T) {
 	}
 	hello := func(says string) func(net.Conn) { return plays(cue{"", says}) }
 	greeted := "220 hello\r\n"
-	tests := []struct {
-		name  string
-		by    StartTLS
-		serve func(net.Conn)
-		want  Reason
-	}{
+	return []hostilePrelude{
 		{"silent", StartTLSSMTP, func(net.Conn) {}, ResponseTimeout},
 		{"hangs up", StartTLSSMTP, hangsUp, Reset},
 		{"resets", StartTLSSMTP, resets, Reset},
@@ -202,11 +209,14 @@ func TestHostileStartTLS(t *testing.T) {
 		{"an attribute for ever", StartTLSXMPP, flood(xmppHello+"<stream:features x='", "y"), Protocol},
 		{"blanks for ever", StartTLSXMPP, flood(xmppHello, " \n"), Protocol},
 	}
-	for _, tt := range tests {
+}
+
+func TestHostileStartTLS(t *testing.T) {
+	t.Parallel()
+	for _, tt := range hostileStartTLS() {
 		t.Run(tt.by.String()+" "+tt.name, func(t *testing.T) {
 			t.Parallel()
-			c := &TCP{Address: serve(t, tt.serve), StartTLS: tt.by, TLS: &TLS{ServerName: "localhost"}}
-			a := attempt(t, c, &World{}, patience(tt.want))
+			a := attempt(t, tt.kind(t), &World{}, patience(tt.want))
 			wantReason(t, &a, tt.want)
 			wantSpans(t, &a)
 			if silent := tt.want == ResponseTimeout && tt.by != StartTLSPOP3 || tt.want == Reset; a.Answered == silent {

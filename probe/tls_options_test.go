@@ -16,7 +16,7 @@ import (
 )
 
 // speaksTLS answers each connection by a TLS configuration: with a page over HTTP/1.1, or over HTTP/2 if it is chosen.
-func speaksTLS(t *testing.T, config *tls.Config) (port string) {
+func speaksTLS(t testing.TB, config *tls.Config) (port string) {
 	t.Helper()
 	l, err := tls.Listen("tcp4", "127.0.0.1:0", config)
 	if err != nil {

@@ -86,7 +86,7 @@ func walkKeys(t reflect.Type, prefix string, f func(row)) {
 // documentedElsewhere reports whether a key has the keys of another, whose meaning says so.
 func documentedElsewhere(key string) bool {
 	switch key {
-	case "dns.tls", "dns.authority", "dns.additional", "dns.answer.all", "dns.answer.none", "dns.answer.exact":
+	case "http.auth.oauth2.tls", "http.auth.oauth2.proxy", "dns.tls", "dns.authority", "dns.additional", "dns.answer.all", "dns.answer.none", "dns.answer.exact":
 		return true
 	}
 	return false

@@ -30,6 +30,7 @@ type expression struct {
 	ast     *cel.Ast
 	program cel.Program
 	body    bool // it looks at the body
+	heard   bool // it looks at what a conversation heard
 }
 
 // compile reads and checks one expression in an environment.
@@ -47,6 +48,7 @@ func compile(env *cel.Env, text string) (*expression, []fault) {
 	e := &expression{text: text, env: env, ast: checked}
 	for _, r := range checked.NativeRep().ReferenceMap() {
 		e.body = e.body || r.Name == "body" || r.Name == "json"
+		e.heard = e.heard || r.Name == "tcp"
 	}
 	program, err := e.plan(cel.EvalOptions(cel.OptOptimize))
 	if err != nil {

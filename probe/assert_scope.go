@@ -13,23 +13,27 @@ import (
 type scope uint8
 
 const (
-	scopeHTTP      scope = iota // without TLS, and no redirect can lead to it
-	scopeHTTPS                  // TLS is spoken, or may be after a redirect
-	scopeTCP                    //
-	scopeTLS                    // TCP with TLS
-	scopeDNS                    //
-	scopeSecureDNS              // DNS with TLS
+	scopeHTTP       scope = iota // without TLS, and no redirect can lead to it
+	scopeHTTPS                   // TLS is spoken, or may be after a redirect
+	scopeTCP                     //
+	scopeTLS                     // TCP with TLS
+	scopeTalk                    // TCP that waits for something
+	scopeSecureTalk              // that with TLS
+	scopeDNS                     //
+	scopeSecureDNS               // DNS with TLS
 	numScopes
 )
 
 // variables names those of each scope, for people.
 var variables = [numScopes]string{
-	scopeHTTP:      "status, headers, body, json, address, phases and latency",
-	scopeHTTPS:     "status, headers, body, json, tls, address, phases and latency",
-	scopeTCP:       "address, phases and latency",
-	scopeTLS:       "tls, address, phases and latency",
-	scopeDNS:       "dns, address, phases and latency",
-	scopeSecureDNS: "dns, tls, address, phases and latency",
+	scopeHTTP:       "status, headers, body, json, address, phases and latency",
+	scopeHTTPS:      "status, headers, body, json, tls, address, phases and latency",
+	scopeTCP:        "address, phases and latency",
+	scopeTLS:        "tls, address, phases and latency",
+	scopeTalk:       "tcp, address, phases and latency",
+	scopeSecureTalk: "tcp, tls, address, phases and latency",
+	scopeDNS:        "dns, address, phases and latency",
+	scopeSecureDNS:  "dns, tls, address, phases and latency",
 }
 
 // options declare the variables of a scope.
@@ -49,8 +53,15 @@ func (s scope) options() []cel.EnvOption {
 			cel.Variable("body", cel.StringType),
 			cel.Variable("json", cel.DynType))
 	}
-	if s == scopeHTTPS || s == scopeTLS || s == scopeSecureDNS {
+	if s == scopeHTTPS || s == scopeTLS || s == scopeSecureTalk || s == scopeSecureDNS {
 		opts = append(opts, cel.Types(cel.NativeTypeFor[seenTLS](tags, cel.NativeTypeAlias("gaikei.TLS"))), cel.Variable("tls", cel.ObjectType("gaikei.TLS")))
+	}
+	if s == scopeTalk || s == scopeSecureTalk {
+		opts = append(opts,
+			cel.Types(
+				cel.NativeTypeFor[seenStep](tags, cel.NativeTypeAlias("gaikei.Step")),
+				cel.NativeTypeFor[seenTCP](tags, cel.NativeTypeAlias("gaikei.TCP"))),
+			cel.Variable("tcp", cel.ObjectType("gaikei.TCP")))
 	}
 	if s == scopeDNS || s == scopeSecureDNS {
 		opts = append(opts,

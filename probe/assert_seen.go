@@ -23,6 +23,7 @@ type seen struct {
 	scan  *bodyScan      // of HTTP
 	tls   *handshake     // nil: none was spoken
 	reply *dns.Msg       // of DNS
+	talk  *conversation  // of TCP with moves
 	hide  *redactor      // nil: there are no secrets
 
 	t     *trail
@@ -93,6 +94,8 @@ func (s *seen) value(name string) (any, error) {
 		return s.t.a.Addr.Addr().String(), nil
 	case "tls":
 		return s.tlsValue()
+	case "tcp":
+		return s.talk.heardValue()
 	case "dns":
 		return s.dnsValue(), nil
 	case "status":

@@ -135,21 +135,31 @@ func (a *Attempt) sent() time.Time {
 // Detail is the evidence of an attempt for people: bounded in size and free of secrets. Every text in it
 // comes from a hostile place; who shows it escapes it.
 type Detail struct {
-	Error      string        `json:"error,omitempty"`     // the error chain, if any
-	Addresses  []netip.Addr  `json:"addresses,omitempty"` // what the name resolved to
-	Hops       []string      `json:"hops,omitempty"`      // URLs, with credentials removed
-	TraceID    string        `json:"trace_id,omitempty"`  // 32 hexadecimal digits, if a traceparent was sent
-	SpanIDs    []string      `json:"span_ids,omitempty"`  // 16 hexadecimal digits, one a hop
-	StatusLine string        `json:"status_line,omitempty"`
-	Headers    []string      `json:"headers,omitempty"` // "Name: value", at most 32, sensitive ones redacted
-	Body       string        `json:"body,omitempty"`    // the first KiB, made valid UTF-8
-	BodyBytes  int64         `json:"body_bytes,omitempty"`
-	WireBytes  int64         `json:"wire_bytes,omitempty"` // of the body as it came, if it was compressed
-	Proxy      string        `json:"proxy,omitempty"`      // through which the target was asked, without credentials
-	Message    string        `json:"message,omitempty"`    // a DNS message as text
-	TLS        *TLSDetail    `json:"tls,omitempty"`
-	Assertions []Observation `json:"assertions,omitempty"`
-	Warnings   []string      `json:"warnings,omitempty"` // what is not wrong yet, whatever the outcome
+	Error     string       `json:"error,omitempty"`     // the error chain, if any
+	Addresses []netip.Addr `json:"addresses,omitempty"` // what the name resolved to
+	Hops      []string     `json:"hops,omitempty"`      // URLs, with credentials removed
+	// HopStatuses are what the hops answered, "302 Found", in the same order; a hop that did not answer ends them.
+	HopStatuses []string      `json:"hop_statuses,omitempty"`
+	TraceID     string        `json:"trace_id,omitempty"` // 32 hexadecimal digits, if a traceparent was sent
+	SpanIDs     []string      `json:"span_ids,omitempty"` // 16 hexadecimal digits, one a hop
+	StatusLine  string        `json:"status_line,omitempty"`
+	Headers     []string      `json:"headers,omitempty"` // "Name: value", at most 32, sensitive ones redacted
+	Body        string        `json:"body,omitempty"`    // the first KiB, made valid UTF-8
+	BodyBytes   int64         `json:"body_bytes,omitempty"`
+	WireBytes   int64         `json:"wire_bytes,omitempty"` // of the body as it came, if it was compressed
+	Proxy       string        `json:"proxy,omitempty"`      // through which the target was asked, without credentials
+	Message     string        `json:"message,omitempty"`    // a DNS message as text
+	TLS         *TLSDetail    `json:"tls,omitempty"`
+	Assertions  []Observation `json:"assertions,omitempty"`
+	Warnings    []string      `json:"warnings,omitempty"` // what is not wrong yet, whatever the outcome
+}
+
+// HopStatus is what a hop answered, counted from 0; empty if it did not, or is not there.
+func (d Detail) HopStatus(hop int) string {
+	if hop < 0 || hop >= len(d.HopStatuses) {
+		return ""
+	}
+	return d.HopStatuses[hop]
 }
 
 // TLSDetail is what the target's TLS looked like.

@@ -21,6 +21,7 @@ import (
 const (
 	maxAddresses = 16
 	maxHops      = 32
+	maxStatus    = 128 // bytes of the status of a hop
 	maxHeaders   = 32
 	maxLine      = 1024 // bytes of one text
 	maxBody      = 1024 // bytes of the body

@@ -45,6 +45,7 @@ func (d *Detail) fit() {
 	keep(p, &d.Body)
 	d.Headers = d.Headers[:affordable(p, d.Headers, func(s string) []string { return []string{s} })]
 	d.Hops = d.Hops[:affordable(p, d.Hops, func(s string) []string { return []string{s} })]
+	d.HopStatuses = d.HopStatuses[:affordable(p, d.HopStatuses, func(s string) []string { return []string{s} })]
 }
 
 func keep(p *purse, s *string) {

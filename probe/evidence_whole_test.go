@@ -52,8 +52,8 @@ func TestEvidenceIsWhole(t *testing.T) {
 			`"dialled":"127.0.0.1:` + plain, `"addresses":["127.0.0.1","127.0.0.2"]`, `"status_line":"HTTP/1.1 503 Service Unavailable"`, `"Set-Cookie: [redacted]"`,
 			`"X-Echo: [redacted]"`, `"body":"key [redacted] xxx`, `"phase":"wait"`, `"what":"status"`, `"body_bytes":`, `wanted 200-299`,
 		}},
-		{"a redirect", &HTTP{URL: base + "/redirect"}, []string{`"hops":["` + base + `/redirect","` + base + `/end?xx`, `"status_line":"HTTP/1.1 503`}},
-		{"a dead end", &HTTP{URL: base + "/dead"}, []string{`"hops":["` + base + `/dead","http://127.0.0.1:1/"]`, `"dialled":"127.0.0.1:1"`, "connection refused"}},
+		{"a redirect", &HTTP{URL: base + "/redirect"}, []string{`"hops":["` + base + `/redirect","` + base + `/end?xx`, `"hop_statuses":["302 Found","503 Service Unavailable"]`, `"status_line":"HTTP/1.1 503`}},
+		{"a dead end", &HTTP{URL: base + "/dead"}, []string{`"hops":["` + base + `/dead","http://127.0.0.1:1/"]`, `"hop_statuses":["302 Found"]`, `"dialled":"127.0.0.1:1"`, "connection refused"}},
 		{"a certificate", &HTTP{URL: "https://four.example:" + port + "/", TLS: TLS{CA: ca.pem}}, []string{
 			`"subject":"CN=other.example"`, `"issuer":"CN=Test Authority"`, `"names":["other.example"]`, `"not_after":`, `"server_name":"four.example"`, "not four.example",
 		}},
@@ -111,7 +111,7 @@ func TestEvidenceFits(t *testing.T) {
 			chain[i] = Certificate{Subject: much, Issuer: much, Names: many[:maxNames]}
 		}
 		a := Attempt{Reason: Assertion, Detail: Detail{
-			Error: much, StatusLine: much, Hops: many, Headers: many, Body: much, Message: strings.Repeat(much, 4), TLS: &TLSDetail{Chain: chain},
+			Error: much, StatusLine: much, Hops: many, HopStatuses: many, Headers: many, Body: much, Message: strings.Repeat(much, 4), TLS: &TLSDetail{Chain: chain},
 		}}
 		for range maxAssertions {
 			a.Detail.Assertions = append(a.Detail.Assertions, Observation{What: "assert", Want: much, Got: much})

@@ -59,6 +59,9 @@ func (c *Check) checkAssertions(x *extra) []Problem {
 	var ps []Problem
 	for i, text := range c.Assert {
 		e, faults := compiled.of(k.scope(), text)
+		if t, ok := c.Kind.(*TCP); ok && e != nil && e.heard {
+			faults = t.slips(e.ast.NativeRep())
+		}
 		for _, f := range faults[:min(len(faults), 3)] {
 			ps = append(ps, f.problem(fmt.Sprintf("assert[%d]", i), text, k.scope()))
 		}
@@ -67,10 +70,22 @@ func (c *Check) checkAssertions(x *extra) []Problem {
 	if len(ps) > 0 {
 		return ps
 	}
-	if h, ok := c.Kind.(*HTTP); ok && slices.ContainsFunc(x.assertions, func(e *expression) bool { return e.body }) {
-		h.ready.keepBody = max(h.ready.keepBody, int(min(h.Body.limit(), maxAssertedBody))+1)
-	}
+	c.keepAsserted(x.assertions)
 	return nil
+}
+
+// keepAsserted lets attempts keep what the expressions look at.
+func (c *Check) keepAsserted(es []*expression) {
+	switch k := c.Kind.(type) {
+	case *HTTP:
+		if slices.ContainsFunc(es, func(e *expression) bool { return e.body }) {
+			k.ready.keepBody = max(k.ready.keepBody, int(min(k.Body.limit(), maxAssertedBody))+1)
+		}
+	case *TCP:
+		if slices.ContainsFunc(es, func(e *expression) bool { return e.heard }) {
+			k.heed()
+		}
+	}
 }
 
 // problem tells a fault of an expression.

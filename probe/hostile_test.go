@@ -2,6 +2,7 @@ package probe
 
 import (
 	"net"
+	"slices"
 	"sync"
 	"testing"
 )
@@ -71,7 +72,8 @@ func wantBounded(t *testing.T, d *Detail) {
 	within("headers", len(d.Headers), maxHeaders)
 	within("hops", len(d.Hops), maxHops)
 	within("warnings", len(d.Warnings), maxWarnings)
-	texts := append(append([]string{d.Error, d.StatusLine}, d.Headers...), d.Hops...)
+	within("statuses of hops", len(d.HopStatuses), len(d.Hops))
+	texts := slices.Concat([]string{d.Error, d.StatusLine}, d.Headers, d.Hops, d.HopStatuses)
 	for _, o := range d.Assertions {
 		texts = append(texts, o.Want, o.Got)
 	}

@@ -31,7 +31,9 @@ type OAuth2 struct {
 	Scopes       []string            `yaml:"scopes"`
 	Params       map[string]Template `yaml:"params"`                      // more of the form that is sent: audience, resource
 	AuthStyle    OAuth2Style         `yaml:"auth_style" default:"header"` // where the client's id and secret are sent
-	CA           string              `yaml:"ca,file"`                     // PEM; if set, these roots and no others
+	CA           string              `yaml:"ca,file"`                     // short for tls.ca
+	TLS          TLS                 `yaml:"tls"`                         // with the server of tokens; its days left are not looked at
+	Proxy        *Proxy              `yaml:"proxy"`                       // what the request for a token goes through; nil: none
 }
 
 // An OAuth2Style is where a client's id and secret are sent.
@@ -138,10 +140,8 @@ func (o *OAuth2) check(r *httpReady) []Problem {
 		return ps
 	}
 	source := &tokenSource{conf: o, url: u, turn: make(chan struct{}, 1)}
-	if o.CA != "" {
-		if source.roots, err = parseRoots(o.CA); err != nil {
-			return []Problem{{Field: "auth.oauth2.ca", Message: err.Error(), Hint: "give certificates in PEM, or {file: path}"}}
-		}
+	if ps = o.prepareWay(source); len(ps) > 0 {
+		return ps
 	}
 	r.tokens = source
 	return nil

@@ -23,6 +23,7 @@ type exchange struct {
 	hide *redactor
 
 	hops    []string // URLs, for people
+	led     []string // what the hops answered that led to others, for people
 	resp    *http.Response
 	scan    *bodyScan
 	tls     *handshake // the last one, or that whose certificates run out first if days are counted
@@ -103,6 +104,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if x.leads(resp) {
 		t.leave()
+		x.led = append(x.led, x.status(resp))
 		closeBody(resp)
 		x.quic.close(t)
 		t.closeLinks()
@@ -137,6 +139,11 @@ func (x *exchange) leads(resp *http.Response) bool {
 		return x.h.ready.redirects.Max > 0 && resp.Header.Get("Location") != ""
 	}
 	return false
+}
+
+// status is what an answer says in its first line, for people.
+func (x *exchange) status(resp *http.Response) string {
+	return clip(x.hide.clean(resp.Status), maxStatus)
 }
 
 // judge finds the first of what did not hold, and puts together the details if anybody wants them. What
@@ -197,6 +204,7 @@ func (x *exchange) describe() {
 	x.t.explain(x.hide)
 	x.hops[0] = x.hide.clean(publicURL(x.h.ready.url))
 	d.Hops = slices.Clip(x.hops[:min(len(x.hops), maxHops)])
+	d.HopStatuses = x.statuses()
 	d.TraceID, d.SpanIDs = x.trace.id, x.trace.spans
 	d.Proxy = x.t.a.Via
 	if x.tls != nil && d.TLS == nil { // that of a handshake that failed is there already
@@ -216,6 +224,15 @@ func (x *exchange) describe() {
 	d.Body = clip(x.hide.clean(string(x.scan.head[:min(len(x.scan.head), maxBody+x.hide.longest)])), maxBody)
 	d.BodyBytes, d.WireBytes = x.scan.size, x.wireSize
 	d.Assertions = x.observations()
+}
+
+// statuses are what the hops answered. The last may not have.
+func (x *exchange) statuses() []string {
+	all := x.led
+	if x.resp != nil && len(all) < len(x.hops) {
+		all = append(all, x.status(x.resp))
+	}
+	return slices.Clip(all[:min(len(all), maxHops)])
 }
 
 // observations are all assertions, for people.

@@ -3,10 +3,8 @@ package probe
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -34,8 +32,9 @@ type token struct {
 type tokenSource struct {
 	conf  *OAuth2
 	url   *url.URL
-	roots *x509.CertPool // nil: those of the system
-	turn  chan struct{}  // holds one while somebody fetches: the others wait for what comes of it
+	tls   *tls.Config
+	proxy *proxyReady   // nil: none, or what the environment says
+	turn  chan struct{} // holds one while somebody fetches: the others wait for what comes of it
 
 	mu   sync.Mutex // guards what is below
 	last *token
@@ -57,7 +56,7 @@ func (s *tokenSource) authorize(ctx context.Context, w *World, out *outgoing, hi
 	t := s.kept(conf)
 	out.fresh = t == nil
 	if t == nil {
-		t, err = s.await(ctx, w, conf)
+		t, err = s.await(ctx, w, conf, hide)
 	}
 	if err != nil {
 		return fmt.Errorf("auth.oauth2: fetch a token from %s: %w", publicURL(s.url), err)
@@ -95,7 +94,7 @@ func (s *tokenSource) config(w *World, hide *redactor) (*clientcredentials.Confi
 }
 
 // await fetches a token. One attempt fetches at a time; what it gets serves all.
-func (s *tokenSource) await(ctx context.Context, w *World, conf *clientcredentials.Config) (*token, error) {
+func (s *tokenSource) await(ctx context.Context, w *World, conf *clientcredentials.Config, hide *redactor) (*token, error) {
 	select {
 	case s.turn <- struct{}{}:
 		defer func() { <-s.turn }()
@@ -105,7 +104,11 @@ func (s *tokenSource) await(ctx context.Context, w *World, conf *clientcredentia
 	if t := s.kept(conf); t != nil {
 		return t, nil
 	}
-	t, err := s.fetch(ctx, w, conf)
+	way, err := s.way(ctx, w, hide)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.fetch(way, conf)
 	if err != nil {
 		return nil, err
 	}
@@ -134,15 +137,11 @@ func (s *tokenSource) drop(t *token) {
 }
 
 // fetch asks the server for a token, over a connection of its own, which is closed.
-func (s *tokenSource) fetch(ctx context.Context, w *World, conf *clientcredentials.Config) (*token, error) {
-	ctx, cancel := context.WithCancel(ctx)
+func (s *tokenSource) fetch(d *tokenDialer, conf *clientcredentials.Config) (*token, error) {
+	ctx, cancel := context.WithCancel(d.ctx)
 	defer cancel() // whatever is still open ends with it
-	d := &tokenDialer{w: w, ctx: ctx}
-	tr := &http.Transport{
-		DialContext: d.dial, DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: maxHeader,
-		TLSClientConfig: &tls.Config{RootCAs: s.roots},
-	}
-	client := &http.Client{Transport: tr, CheckRedirect: func(*http.Request, []*http.Request) error { return errTokenRedirect }}
+	d.ctx = ctx
+	client := &http.Client{Transport: d.transport(), CheckRedirect: func(*http.Request, []*http.Request) error { return errTokenRedirect }}
 	now := time.Now()
 	got, err := conf.Token(context.WithValue(ctx, oauth2.HTTPClient, client))
 	d.close()
@@ -175,39 +174,6 @@ func tokenFault(err error) error {
 		return e.Err
 	}
 	return err
-}
-
-// A tokenDialer connects to a server of tokens as an attempt does: by the same resolver and under the same policy.
-type tokenDialer struct {
-	w   *World
-	ctx context.Context // of the fetch; http.Transport dials with one that has no deadline
-
-	mu    sync.Mutex // guards links
-	links []*link
-}
-
-func (d *tokenDialer) dial(_ context.Context, _, address string) (net.Conn, error) {
-	host, port, err := splitHostPort(address, 0)
-	if err != nil {
-		return nil, err
-	}
-	t := begin(d.w, host, PreferIPv4)
-	l := t.reach(d.ctx, "tcp", destination{host, port, PreferIPv4})
-	if l == nil {
-		return nil, t.cause
-	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.links = append(d.links, l)
-	return l.conn, nil
-}
-
-func (d *tokenDialer) close() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, l := range d.links {
-		l.close()
-	}
 }
 
 // judgeToken draws conclusions from how the target took the token, and from how long it took to get.

@@ -83,12 +83,6 @@ func (h *HTTP) checkProxy(r *httpReady) []Problem {
 	if h.Protocol == HTTP3 {
 		ps = append(ps, Problem{Field: "protocol", Message: "found http3, which goes through no proxy", Hint: "use another protocol, or leave the proxy out"})
 	}
-	if h.Proxy.URL == fromEnvironment {
-		if !h.Proxy.Username.IsZero() || !h.Proxy.Password.IsZero() || h.Proxy.CA != "" {
-			ps = append(ps, Problem{Field: "proxy", Message: "from_environment has its credentials from there", Hint: "write proxy: from_environment"})
-		}
-		return ps
-	}
 	ready, more := h.Proxy.prepare(h.IP)
 	ps = append(ps, more...)
 	if ready == nil {
@@ -101,7 +95,14 @@ func (h *HTTP) checkProxy(r *httpReady) []Problem {
 	return ps
 }
 
+// prepare returns nil for a proxy that is to be found in the environment.
 func (p *Proxy) prepare(ip IPChoice) (*proxyReady, []Problem) {
+	if p.URL == fromEnvironment {
+		if p.Username.IsZero() && p.Password.IsZero() && p.CA == "" {
+			return nil, nil
+		}
+		return nil, []Problem{{Field: "proxy", Message: "from_environment has its credentials from there", Hint: "write proxy: from_environment"}}
+	}
 	u, err := url.Parse(p.URL)
 	if err != nil {
 		return nil, []Problem{{Field: "proxy.url", Message: "found something that is no URL: " + urlFault(err), Hint: proxyHint}}
@@ -214,6 +215,12 @@ func (x *exchange) connect(u *url.URL) net.Conn {
 		}
 		return nil
 	}
+	return x.through(g, u)
+}
+
+// through opens the connection for a request through a proxy, as connect does.
+func (x *exchange) through(g *gateway, u *url.URL) net.Conn {
+	t := x.t
 	t.a.Via = g.address()
 	if ip, err := netip.ParseAddr(u.Hostname()); err == nil {
 		if err := t.w.Egress.Check(ip); err != nil {
@@ -225,6 +232,7 @@ func (x *exchange) connect(u *url.URL) net.Conn {
 		t.fail(Unsupported, fmt.Errorf("the proxy %s, which the environment names, does not forward HTTP/2", g.address()))
 		return nil
 	}
+	var err error
 	conn := x.toProxy(g)
 	switch {
 	case conn == nil || g.forwards(u):

@@ -3,8 +3,10 @@ package probe
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -223,6 +225,49 @@ func TestHTTPHops(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{base + "/", base + "/end"}, a.Detail.Hops); diff != "" {
 		t.Errorf("hops -want +got:\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"302 Found", "200 OK"}, a.Detail.HopStatuses); diff != "" {
+		t.Errorf("statuses -want +got:\n%s", diff)
+	}
+}
+
+// TestHTTPHopStatuses: every hop that answered tells how, wherever the chain ends, and shows no secret.
+func TestHTTPHopStatuses(t *testing.T) {
+	t.Parallel()
+	const secret = "open-sesame-7"
+	garble := serve(t, func(c net.Conn) {
+		_, _ = c.Read(make([]byte, 4096))
+		_, _ = io.WriteString(c, "HTTP/1.1 307 Go "+secret+" "+strings.Repeat("x", 500)+"\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+	})
+	base := web(t, func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/loop":
+			http.Redirect(w, r, "/loop", http.StatusSeeOther)
+		case "/nowhere":
+			w.WriteHeader(http.StatusFound)
+		case "/garble":
+			http.Redirect(w, r, "http://"+garble+"/", http.StatusPermanentRedirect)
+		}
+	})
+	long := "307 Go " + redacted + " " + strings.Repeat("x", 500)
+	tests := []struct {
+		path string
+		max  int
+		hops int
+		want []string
+	}{
+		{"/loop", 2, 3, []string{"303 See Other", "303 See Other", "303 See Other"}},
+		{"/loop", 0, 1, []string{"303 See Other"}},
+		{"/loop", 40, maxHops, slices.Repeat([]string{"303 See Other"}, maxHops)},
+		{"/nowhere", 10, 1, []string{"302 Found"}},
+		{"/garble", 10, 3, []string{"308 Permanent Redirect", long[:maxStatus]}},
+	}
+	for _, tt := range tests {
+		h := &HTTP{URL: base + tt.path, Redirects: &Redirects{Max: tt.max}, Headers: map[string][]Template{"X-Key": {template(t, "${env:GAIKEI_SECRET_X}")}}}
+		a := attempt(t, h, &World{Verbose: true, Secret: func(string, string) (string, error) { return secret, nil }}, 20*time.Second)
+		if diff := cmp.Diff(tt.want, a.Detail.HopStatuses); diff != "" || len(a.Detail.Hops) != tt.hops {
+			t.Errorf("%s, at most %d: %d hops, want %d; statuses -want +got:\n%s", tt.path, tt.max, len(a.Detail.Hops), tt.hops, diff)
+		}
 	}
 }
 

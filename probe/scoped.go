@@ -25,8 +25,13 @@ func (h *HTTP) phases() []Phase {
 
 // scope implements scoped.
 func (c *TCP) scope() scope {
-	if c.ready.tls != nil {
+	switch secure, hears := c.ready.tls != nil, c.hears(); {
+	case secure && hears:
+		return scopeSecureTalk
+	case secure:
 		return scopeTLS
+	case hears:
+		return scopeTalk
 	}
 	return scopeTCP
 }

@@ -30,6 +30,7 @@ type tcpReady struct {
 	tls *tls.Config // nil: none
 	// moves are all that happens once connected; empty if that is a TLS handshake at most.
 	moves []move
+	heeds bool // assertions look at what is heard
 }
 
 // Validate implements Kind.

@@ -33,6 +33,7 @@ type expecting struct {
 	window   int            // how much is looked at
 	anchored bool           // re can only match at the beginning
 	captures bool           // something sent later holds one
+	groups   bool           // captures, or an assertion that may look at them
 	keep     bool           // what matched is left for the move that follows
 }
 
@@ -121,6 +122,7 @@ func (e *expecting) try(v *conversation, s *search) (Reason, error) {
 		return ReasonNone, errNotYet
 	}
 	v.hear(v.buf[:end])
+	v.heard.add(v.move, v.buf[:end], e.re, groups)
 	if e.captures {
 		if err := v.capture(e.re, groups); err != nil {
 			return Dialogue, err
@@ -145,7 +147,7 @@ func (e *expecting) find(b []byte) (groups []int, end int) {
 	if e.re == nil {
 		return nil, end
 	}
-	if e.captures {
+	if e.groups {
 		groups = e.re.FindSubmatchIndex(b)
 	} else {
 		groups = e.re.FindIndex(b)
@@ -223,6 +225,7 @@ func (e *exactly) make(v *conversation) (Reason, error) {
 		}
 		if n == len(e.bytes) {
 			v.hear(v.buf[:n])
+			v.heard.add(v.move, v.buf[:n], nil, nil)
 			v.take(n)
 			return ReasonNone, nil
 		}

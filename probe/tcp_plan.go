@@ -263,7 +263,7 @@ func (p *planner) useCapture(name, what string) {
 	}
 	for _, m := range p.r.moves {
 		if e, ok := m.maker.(*expecting); ok && e.re != nil {
-			e.captures = true
+			e.captures, e.groups = true, true
 		}
 	}
 }

@@ -56,8 +56,10 @@ type conversation struct {
 	numbered []string  // captures of the last expect
 	named    map[string]string
 	rec      *record // of the running move
+	move     int     // the running move
 	records  []record
-	failed   bool // the last one
+	failed   bool     // the last one
+	heard    *hearing // nil: nobody asks for it
 }
 
 // converse is Attempt for a TCP with moves.
@@ -85,7 +87,7 @@ func (c *TCP) converse(ctx context.Context, w *World) Attempt {
 		if v.tls != nil && c.TLS != nil {
 			t.checkDays(c.TLS, v.tls)
 		}
-		t.hold(ctx, seen{tls: v.tls, hide: &hide})
+		t.hold(ctx, seen{tls: v.tls, talk: v, hide: &hide})
 	}
 	v.describe()
 	return t.finish()
@@ -112,9 +114,12 @@ func (c *TCP) compose(w *World, hide *redactor) ([][]part, error) {
 func (v *conversation) hold() {
 	moves := v.c.ready.moves
 	v.records = make([]record, len(moves))
+	if v.c.ready.heeds {
+		v.heard = &hearing{texts: make([]heardText, len(moves))}
+	}
 	for i := range moves {
 		start := time.Now()
-		v.at, v.left, v.room, v.rec = start, maxWindow, maxWindow, &v.records[i]
+		v.at, v.left, v.room, v.rec, v.move = start, maxWindow, maxWindow, &v.records[i], i
 		switch moves[i].maker.(type) {
 		case *securing, *refusal: // enter a phase of their own
 		default:

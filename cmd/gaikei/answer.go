@@ -29,6 +29,11 @@ func (a answer[T]) print(ctx context.Context, o *whereOptions, std streams) erro
 		return err
 	}
 	defer r.Close()
+	if folder, ok := r.(folderReader); ok {
+		if err := folder.known(ctx, q.Checks, q.Regions); err != nil {
+			return err
+		}
+	}
 	list, err := a.ask(r, ctx, q)
 	if err != nil {
 		return err

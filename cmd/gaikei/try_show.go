@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -78,8 +79,9 @@ func showDetail(w io.Writer, e *probe.Evidence) {
 	}
 	field(w, "addresses", strings.Join(addresses, ", "))
 	if len(d.Hops) > 1 {
-		for _, h := range d.Hops {
-			field(w, "hop", h)
+		for i, h := range d.Hops {
+			// The status comes first: a long URL is cut off.
+			field(w, "hop", cmp.Or(d.HopStatus(i), "no answer")+"  "+h)
 		}
 	}
 	field(w, "trace", d.TraceID)

@@ -36,6 +36,8 @@ func TestTry(t *testing.T) {
 		io.WriteString(w, "\x1b[31mred\ta\u202eb")
 	}))
 	defer tricky.Close()
+	leads := httptest.NewServer(http.RedirectHandler("http://127.0.0.1:1/", http.StatusFound))
+	defer leads.Close()
 	at := func(name string) string { return net.JoinHostPort("127.0.0.1", targets.ports[name]) }
 
 	for _, tt := range []struct {
@@ -46,6 +48,7 @@ func TestTry(t *testing.T) {
 	}{
 		{"http", []string{"try", "http://" + at("shop") + "/"}, exitFine, []string{"  up  ", "connect", "wait", "read", "✓ status", "200"}},
 		{"http that fails", []string{"try", "http://" + at("broken") + "/"}, exitNegative, []string{"down (status)", "✗ status", "got 500", "200-299"}},
+		{"a redirect", []string{"try", leads.URL}, exitNegative, []string{"hop              302 Found  " + leads.URL, "hop              no answer  http://127.0.0.1:1/"}},
 		{"http that nobody serves", []string{"try", "http://127.0.0.1:1/"}, exitNegative, []string{"down (refused)"}},
 		{"https", []string{"try", secure.URL}, exitNegative, []string{"down (tls_untrusted)", "tls", "certificate"}},
 		{"tcp", []string{"try", "tcp://" + at("control")}, exitFine, []string{"  up  ", "connect"}},

@@ -237,7 +237,7 @@ func hostile() (*memory, []Check) {
 	e.Outcome, e.Reason, e.Suspected, e.Target, e.Dialled = nasty, nasty, nasty, "javascript:alert(4)", nasty
 	e.Spans[0].Phase = nasty
 	e.Detail = probe.Detail{
-		Error: nasty, Hops: []string{nasty, "javascript:alert(5)"}, StatusLine: nasty, Headers: []string{nasty}, Body: nasty, Message: nasty,
+		Error: nasty, Hops: []string{nasty, "javascript:alert(5)"}, HopStatuses: []string{nasty}, StatusLine: nasty, Headers: []string{nasty}, Body: nasty, Message: nasty,
 		Warnings: []string{nasty, nasty}, TraceID: nasty, SpanIDs: []string{nasty},
 		Assertions: []probe.Observation{{What: nasty, Want: nasty, Got: nasty}},
 		TLS:        &probe.TLSDetail{Version: nasty, Cipher: nasty, ServerName: nasty, Chain: []probe.Certificate{{Subject: nasty, Issuer: nasty, Names: []string{nasty}, Key: nasty}}},
@@ -255,11 +255,12 @@ func TestEvidenceTellsWarnings(t *testing.T) {
 	l := m.follow("shop", "tokyo", noon.Add(-time.Hour), time.Minute)
 	l.fill(noon.Add(-time.Hour), noon, sli.Slot{Outcome: sli.Up})
 	warned, announced := recovered(noon.Add(-time.Minute)), badStatus(noon.Add(-2*time.Minute))
+	warned.Detail.Hops, warned.Detail.HopStatuses = []string{"http://a.example/", "https://a.example/"}, []string{"302 Found", "200 OK"}
 	warned.Detail.Warnings = []string{"the certificate expires in 6 days", "and another one in 7"}
 	announced.Announced, announced.Detail.TraceID = true, "4bf92f3577b34da6a3ce929d0e0e4736"
 	l.evidence = []probe.Evidence{warned, announced}
 	page := get(t, serve(t, m, nil).URL+"/checks/shop")
-	for _, want := range []string{"expires in 6 days<br>and another one in 7", "it is in maintenance", "4bf92f3577b34da6a3ce929d0e0e4736"} {
+	for _, want := range []string{"expires in 6 days<br>and another one in 7", "it is in maintenance", "https://a.example/: 200 OK</li>", "4bf92f3577b34da6a3ce929d0e0e4736"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("%q is not on the page", want)
 		}

@@ -124,7 +124,7 @@ var aboutFields = map[string]string{
 	"Correction.regions": "none: all of them", "Correction.revoked": "null: it is in force", "Correction.to": "the interval ends before; not in the future",
 	"Decision.changed": "since the window before", "Decision.decision": "ok, undecided, watch, investigate or exhausted, or as the policy says", "Decision.sentence": "why",
 	"Detail.addresses": "what the name resolved to", "Detail.assertions": "one by one", "Detail.body": "the beginning of it", "Detail.body_bytes": "how long it was",
-	"Detail.error": "what went wrong", "Detail.headers": "name and value, sensitive ones redacted", "Detail.hops": "URLs of redirects", "Detail.message": "a DNS message as text",
+	"Detail.error": "what went wrong", "Detail.headers": "name and value, sensitive ones redacted", "Detail.hops": "URLs of redirects", "Detail.hop_statuses": "what the hops answered, in the same order; one that did not answer ends them", "Detail.message": "a DNS message as text",
 	"Detail.proxy": "through which it was asked", "Detail.span_ids": "of the traceparent, one a hop", "Detail.status_line": "of HTTP", "Detail.tls": "missing without TLS",
 	"Detail.trace_id": "of the traceparent that was sent", "Detail.warnings": "what is not wrong yet, whatever the outcome", "Detail.wire_bytes": "of a body that was compressed, as it came",
 	"Enrollment.key": "public", "Enrollment.revoked_at": "null: it has not been",

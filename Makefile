@@ -4,6 +4,7 @@ GO      ?= go
 BIN     := bin/gaikei
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 FUZZTIME ?= 10s
+PREFIX  ?= /usr/local
 
 .DEFAULT_GOAL := help
 
@@ -14,6 +15,13 @@ help: ## Say what can be made
 .PHONY: build
 build: ## Build the one static binary, bin/gaikei
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $(BIN) ./cmd/gaikei
+
+.PHONY: install
+install: build ## Install bin/gaikei and its manual page below PREFIX (/usr/local), in DESTDIR
+	$(BIN) man > $(BIN).1
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -m 755 $(BIN) '$(DESTDIR)$(PREFIX)/bin/gaikei'
+	install -m 644 $(BIN).1 '$(DESTDIR)$(PREFIX)/share/man/man1/gaikei.1'
 
 .PHONY: run
 run: build ## Build and start the demo: http://127.0.0.1:8080

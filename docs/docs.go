@@ -7,3 +7,8 @@ import _ "embed" // for the pages
 //
 //go:embed configuration.md
 var Configuration string
+
+// Reference is the page of names that others build on, with the command line's variables and files.
+//
+//go:embed reference.md
+var Reference string

@@ -124,7 +124,7 @@ func newImport(std streams) *cobra.Command {
 			"and where both know of a slot, what says more counts. So it may be repeated, and is best run once more after the\n" +
 			"server of the folder has stopped. The folder is only read. What waits in its queue stays there, for the server\n" +
 			"that is started on the folder with --database.",
-		Example: "  GAIKEI_DATABASE=postgres://gaikei:PASSWORD@db.example.com/gaikei gaikei import --data gaikei-data",
+		Example: "  export GAIKEI_DATABASE=postgres://gaikei:PASSWORD@db.example.com/gaikei\n  gaikei import --data gaikei-data",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o := timeline.Options{Database: database(address), Logger: slog.New(slog.NewTextHandler(std.err, nil))}

@@ -41,6 +41,13 @@ const (
 	exitUnreachable = 3 // could not reach or read what was asked
 )
 
+// What help tells of them.
+const (
+	exitHeading = "Exit codes: "
+	exitText    = "0 fine; 1 a negative answer, such as a failed probe or a bad configuration; 2 usage; 3 what was\n" +
+		"asked could not be reached or read"
+)
+
 // A failure is an error that knows its exit code and, where there is one, the way out.
 type failure struct {
 	code int
@@ -78,8 +85,7 @@ func newRoot(std streams) *cobra.Command {
 		Long: "Gaikei probes HTTP, TCP and DNS targets from the outside, on schedule, and computes availability and latency\n" +
 			"indicators from every outcome. Targets that are expected to be unreachable are a case of their own, a prober\n" +
 			"that cannot see blames itself, and every figure carries its coverage.\n\n" +
-			"Exit codes: 0 fine; 1 a negative answer, such as a failed probe or a bad configuration; 2 usage; 3 what was\n" +
-			"asked could not be reached or read.",
+			exitHeading + exitText + ".",
 		Example:       "  gaikei demo\n  gaikei try https://www.example.com/\n  gaikei config check -c gaikei.yaml\n  gaikei run -c gaikei.yaml\n  gaikei sli --window 28d",
 		Version:       version(),
 		SilenceErrors: true,
@@ -93,7 +99,7 @@ func newRoot(std streams) *cobra.Command {
 	root.SetVersionTemplate("gaikei {{.Version}}\n")
 	root.AddCommand(
 		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newRejected(std), newSLO(std), newExport(std), newIncidents(std), newUptime(std), newCertainty(std), newCorrections(std), newProbers(std), newToken(std),
-		newBackup(std), newRestore(std), newImport(std),
+		newBackup(std), newRestore(std), newImport(std), newMan(std),
 	)
 	return root
 }

@@ -13,6 +13,7 @@ import (
 type answer[T any] struct {
 	ask       func(reader, context.Context, sli.Query) ([]T, error)
 	text, csv func(io.Writer, []T) error
+	beyond    bool // it is about more than timelines, so that checks and regions need not have any
 }
 
 func (a answer[T]) print(ctx context.Context, o *whereOptions, std streams) error {
@@ -29,7 +30,7 @@ func (a answer[T]) print(ctx context.Context, o *whereOptions, std streams) erro
 		return err
 	}
 	defer r.Close()
-	if folder, ok := r.(folderReader); ok {
+	if folder, ok := r.(folderReader); ok && !a.beyond {
 		if err := folder.known(ctx, q.Checks, q.Regions); err != nil {
 			return err
 		}

@@ -46,7 +46,7 @@ func newCorrectionsList(std streams) *cobra.Command {
 			if o.window == "" && o.from == "" && o.to == "" {
 				o.from = time.Unix(0, 0).UTC().Format(time.RFC3339)
 			}
-			return answer[sli.Correction]{ask: reader.Corrections, text: writeCorrectionsTable, csv: writeCorrectionsCSV}.print(cmd.Context(), &o, std)
+			return answer[sli.Correction]{beyond: true, ask: reader.Corrections, text: writeCorrectionsTable, csv: writeCorrectionsCSV}.print(cmd.Context(), &o, std)
 		},
 	}
 	o.flags(cmd)

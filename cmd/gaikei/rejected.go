@@ -23,7 +23,7 @@ func newRejected(std streams) *cobra.Command {
 		Example: "  gaikei rejected --window 24h\n  gaikei rejected --data gaikei-data --region tokyo -o json",
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return answer[sli.Rejected]{ask: reader.Rejected, text: writeRejectedTable, csv: writeRejectedCSV}.print(cmd.Context(), &o, std)
+			return answer[sli.Rejected]{beyond: true, ask: reader.Rejected, text: writeRejectedTable, csv: writeRejectedCSV}.print(cmd.Context(), &o, std)
 		},
 	}
 	o.flags(cmd)

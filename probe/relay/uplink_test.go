@@ -210,7 +210,7 @@ func TestAskWithoutCentre(t *testing.T) {
 	if _, err := r.up.Beat(t.Context(), nil); !errors.Is(err, ErrAway) {
 		t.Errorf("got error %v, want ErrAway", err)
 	}
-	until(t, "the attempts are told", func() bool { return r.up.Status().LastError != "" })
+	until(t, "the attempts are told", func() bool { return r.up.Status().LastError != "" && r.log.count("cannot be reached") > 0 })
 	if n := r.log.count("cannot be reached"); n != 1 {
 		t.Errorf("got %d lines about it, want 1:\n%s", n, r.log)
 	}

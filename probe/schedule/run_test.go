@@ -3,6 +3,7 @@ package schedule
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -176,9 +177,67 @@ func TestWavesAreArmedAndDisarmed(t *testing.T) {
 			for g := range w.jobs {
 				armed[g] = struct{}{}
 			}
-			diff(t, "armed", s.grids(), armed)
+			diff(t, "armed", s.upcoming(), armed)
 			diff(t, "gocron's jobs", len(armed), len(w.cron.Jobs()))
 		}
+	})
+}
+
+// A job takes memory, so a wave has one only around its instants; those it has all the same.
+func TestWavesFarAwayAreNotArmed(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		rec := newRecorder()
+		s := New(rec, rec.options())
+		w, err := newWaker(s.woken)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := w.close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		s.Set([]Task{every("a", time.Hour, 0)})
+		begun := time.Now()
+		for _, c := range []struct {
+			at   time.Duration
+			jobs int
+		}{{time.Minute, 0}, {57 * time.Minute, 0}, {59 * time.Minute, 1}, {61 * time.Minute, 0}, {119 * time.Minute, 1}} {
+			time.Sleep(c.at - time.Since(begun))
+			if err := s.align(w, s.clock.offset()); err != nil {
+				t.Fatal(err)
+			}
+			diff(t, c.at.String(), [2]int{c.jobs, c.jobs}, [2]int{len(w.jobs), len(w.cron.Jobs())})
+		}
+	})
+}
+
+func TestWavesFarAwayComeInTime(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		s := start(t, nil)
+		s.Set([]Task{every("a", time.Hour, 0), every("b", 150*time.Second, 0)})
+		s.until(8*time.Minute + 30*time.Second)
+		diff(t, "before the hour", []string{"b 2m30s", "b 5m0s", "b 7m30s"}, s.told())
+		s.until(3*time.Hour + time.Second)
+		s.stop()
+		at := slices.DeleteFunc(s.told(), func(what string) bool { return strings.HasPrefix(what, "b") })
+		diff(t, "hours", []string{"a 1h0m0s", "a 2h0m0s", "a 3h0m0s"}, at)
+		diff(t, "late", uint64(0), s.Status().Late)
+	})
+}
+
+// A clock that is set forward passes the instants of waves that were not armed.
+func TestClockSetForwardOverWavesFarAway(t *testing.T) {
+	bubble.Test(t, func(t *testing.T) {
+		s := start(t, nil)
+		s.Set([]Task{every("a", time.Hour, 0)})
+		s.until(10 * time.Minute)
+		s.recorder.step(90 * time.Minute)
+		s.until(10*time.Minute + 2*time.Second)
+		diff(t, "soon after", []string{"a 1h0m0s..1h0m0s late"}, s.told())
+		s.until(30*time.Minute + 2*time.Second)
+		s.stop()
+		diff(t, "in time", []string{"a 2h0m0s"}, s.told())
 	})
 }
 

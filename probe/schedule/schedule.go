@@ -57,6 +57,11 @@ const (
 	earlyFrom = 500 * time.Microsecond
 	// loudFrom is the least step worth a warning.
 	loudFrom = time.Second
+	// soon is how far ahead a wave is armed. A job of gocron takes about a kilobyte, and checks with long intervals
+	// are nearly as many waves.
+	soon = 2 * time.Minute
+	// alignEvery is how often the waves are looked at for those that have come near: twice as often as is needed.
+	alignEvery = soon / 2
 )
 
 // A Scheduler runs the slots of tasks. Its methods are safe for concurrent use, and may be called from a Runner.
@@ -159,8 +164,9 @@ func (s *Scheduler) retire() {
 
 // watch keeps the waker in step with the waves and with the wall clock.
 func (s *Scheduler) watch(ctx context.Context, w *waker) error {
-	tick := time.NewTicker(watchEvery)
+	tick, again := time.NewTicker(watchEvery), time.NewTicker(alignEvery)
 	defer tick.Stop()
+	defer again.Stop()
 	offset := s.clock.offset()
 	err := s.align(w, offset)
 	for err == nil {
@@ -168,6 +174,8 @@ func (s *Scheduler) watch(ctx context.Context, w *waker) error {
 		case <-ctx.Done():
 			return nil
 		case <-s.changed:
+			err = s.align(w, offset)
+		case <-again.C:
 			err = s.align(w, offset)
 		case <-s.early:
 			offset, err = s.resync(w, offset, earlyFrom)
@@ -178,7 +186,7 @@ func (s *Scheduler) watch(ctx context.Context, w *waker) error {
 	return err
 }
 
-// resync arms every wave anew if the wall clock is off what they were armed for by at least this much. It
+// resync arms the waves anew if the wall clock is off what they were armed for by at least this much. It
 // returns the offset they are armed for.
 func (s *Scheduler) resync(w *waker, offset, least time.Duration) (time.Duration, error) {
 	step := s.clock.offset() - offset
@@ -189,12 +197,15 @@ func (s *Scheduler) resync(w *waker, offset, least time.Duration) (time.Duration
 		s.stepped(step)
 	}
 	offset += step
-	return offset, s.armAll(w, s.grids(), offset)
+	if err := s.armAll(w, s.upcoming(), offset); err != nil {
+		return offset, err
+	}
+	return offset, s.align(w, offset)
 }
 
-// align arms the waves that are new and disarms those that are gone.
+// align arms the waves that come due soon and are not armed, and disarms all others.
 func (s *Scheduler) align(w *waker, offset time.Duration) error {
-	grids := s.grids()
+	grids := s.upcoming()
 	for g := range w.jobs {
 		if _, ok := grids[g]; ok {
 			delete(grids, g)
@@ -207,29 +218,32 @@ func (s *Scheduler) align(w *waker, offset time.Duration) error {
 
 func (s *Scheduler) armAll(w *waker, grids map[probe.Grid]struct{}, offset time.Duration) error {
 	for g := range grids {
-		if err := s.arm(w, g, offset); err != nil {
+		if err := w.arm(g, s.clock.at(g.Next(s.clock.now()+1), offset)); err != nil {
 			return err
 		}
+		// What came due before the wave was armed would otherwise wait for the next firing.
+		s.fire(g)
 	}
 	return nil
 }
 
-func (s *Scheduler) arm(w *waker, g probe.Grid, offset time.Duration) error {
-	if err := w.arm(g, s.clock.at(g.Next(s.clock.now()+1), offset)); err != nil {
-		return err
-	}
-	// What came due before the wave was armed would otherwise wait for the next firing.
-	s.fire(g)
-	return nil
-}
-
-func (s *Scheduler) grids() map[probe.Grid]struct{} {
+// upcoming deals with every slot that has come due, and returns the grids that have one soon after.
+func (s *Scheduler) upcoming() map[probe.Grid]struct{} {
+	var a actions
+	gs := map[probe.Grid]struct{}{}
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	gs := make(map[probe.Grid]struct{}, len(s.book.waves))
-	for g := range s.book.waves {
-		gs[g] = struct{}{}
+	now := s.clock.now()
+	if s.alive() {
+		s.book.fireAll(now, &a)
 	}
+	for g := range s.book.waves {
+		if g.Next(now+1) <= now+soon.Milliseconds() {
+			gs[g] = struct{}{}
+		}
+	}
+	ctx := s.take(&a)
+	s.mu.Unlock()
+	s.do(ctx, &a)
 	return gs
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/gaikei/gaikei/probe"
 )
 
-// A waker calls a function for each grid at the grid's instants: one gocron job a grid. It is used by one
+// A waker calls a function for each armed grid at the grid's instants: one gocron job a grid. It is used by one
 // goroutine.
 //
 // Jobs have no singleton or limit mode. A limit on the scheduler would drop waves that fall on the same

@@ -60,14 +60,14 @@ type httpReady struct {
 	proxy     *proxyReady
 	tokens    *tokenSource
 	names     []string        // of the headers, canonical, in order
-	secret    map[string]bool // the canonical names of headers that hold secrets
+	secret    map[string]bool // the canonical names of headers that hold secrets; nil: none do
 	header    []headerRule    // what the headers of the answer must look like, by name
 	announced []headerRule
 }
 
 // Validate implements Kind.
 func (h *HTTP) Validate() []Problem {
-	r := &httpReady{method: h.Method, secret: map[string]bool{}}
+	r := &httpReady{method: h.Method}
 	ps := h.checkURL(r)
 	if r.method == "" {
 		r.method = http.MethodGet
@@ -158,7 +158,9 @@ func (h *HTTP) checkHeaders(r *httpReady) []Problem {
 		}
 		r.names = append(r.names, canonical)
 		for _, v := range values {
-			r.secret[canonical] = r.secret[canonical] || v.HasSecrets() || slices.Contains(sensitive, canonical)
+			if v.HasSecrets() || slices.Contains(sensitive, canonical) {
+				r.conceal(canonical)
+			}
 			for _, p := range v.parts {
 				if !isHeaderValue(p.text) {
 					ps = append(ps, Problem{Field: field, Message: "found a control character in the value"})
@@ -168,6 +170,14 @@ func (h *HTTP) checkHeaders(r *httpReady) []Problem {
 	}
 	slices.SortFunc(ps, func(a, b Problem) int { return strings.Compare(a.Field+a.Message, b.Field+b.Message) })
 	return ps
+}
+
+// conceal notes that a header holds a secret.
+func (r *httpReady) conceal(name string) {
+	if r.secret == nil {
+		r.secret = map[string]bool{}
+	}
+	r.secret[name] = true
 }
 
 // checkAnswer prepares what is wanted of the head of the answer.

@@ -92,7 +92,7 @@ func (h *HTTP) checkAuth(r *httpReady) []Problem {
 	if r.url != nil && r.url.User != nil {
 		ps = append(ps, Problem{Field: "auth", Message: "the URL has credentials as well, and a request has one Authorization header", Hint: "take them out of the URL"})
 	}
-	r.secret[authorization] = true
+	r.conceal(authorization)
 	if a.Basic != nil && strings.Contains(plainText(a.Basic.Username), ":") {
 		ps = append(ps, Problem{Field: "auth.basic.username", Message: "found a colon, which ends a user's name in basic authentication"})
 	}

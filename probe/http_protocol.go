@@ -41,16 +41,13 @@ func (p HTTPProtocol) String() string {
 
 // alpn is what is offered in the TLS handshake. It is shared and must not be changed.
 func (p HTTPProtocol) alpn() []string {
-	switch p {
-	case HTTP1:
-		return []string{"http/1.1"}
-	case HTTP2:
-		return []string{alpnHTTP2}
-	case HTTP3:
-		return []string{alpnHTTP3}
+	if int(p) < len(httpALPN) {
+		return httpALPN[p]
 	}
-	return []string{alpnHTTP2, "http/1.1"}
+	return nil
 }
+
+var httpALPN = [...][]string{HTTPAuto: {alpnHTTP2, "http/1.1"}, HTTP1: {"http/1.1"}, HTTP2: {alpnHTTP2}, HTTP3: {alpnHTTP3}}
 
 const (
 	alpnHTTP2 = "h2"

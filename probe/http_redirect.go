@@ -69,9 +69,7 @@ func (x *exchange) redirect(next *http.Request, via []*http.Request) error {
 		return nil
 	}
 	for name := range r.secret {
-		if r.secret[name] {
-			next.Header.Del(name)
-		}
+		next.Header.Del(name)
 	}
 	if next.Body != nil && x.h.Send.HasSecrets() {
 		return fmt.Errorf("redirected to %s with a body that holds a secret", publicURL(next.URL))

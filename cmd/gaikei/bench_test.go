@@ -134,12 +134,12 @@ func memoryTime(b *testing.B) time.Duration {
 	return d
 }
 
-// memoryChecks is how many checks a prober has whose memory is looked at.
-func memoryChecks(b *testing.B) int {
+// memoryChecks is how many checks a program has whose memory is looked at: as many as usual, or GAIKEI_BENCH_CHECKS.
+func memoryChecks(b *testing.B, usual int) int {
 	b.Helper()
 	s := os.Getenv("GAIKEI_BENCH_CHECKS")
 	if s == "" {
-		return 1000
+		return usual
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil {
@@ -152,25 +152,12 @@ func memoryChecks(b *testing.B) int {
 // prober with 1,000 checks, or GAIKEI_BENCH_CHECKS, and of its aggregator. Promise: at most 64 MB for the prober with 1,000
 // after ten minutes.
 func BenchmarkProberMemory(b *testing.B) {
-	long, checks := memoryTime(b), memoryChecks(b)
+	long, checks := memoryTime(b), memoryChecks(b, 1000)
 	url, binary := nginx(b), built(b)
 	for b.Loop() {
 		dir := b.TempDir()
-		config, data, creds := filepath.Join(dir, "gaikei.yaml"), filepath.Join(dir, "data"), filepath.Join(dir, "p1.creds")
-		if err := os.WriteFile(config, benchConfig(httpOf(url), checks, "10s", "5s"), 0o600); err != nil {
-			b.Fatal(err)
-		}
-		centre := startProcess(b, binary, "aggregator", "-c", config, "--data", data, "--listen", "127.0.0.1:0", "--accept", "127.0.0.1:0")
-		for range 100 {
-			if exists(filepath.Join(data, socketName)) {
-				break
-			}
-			pause(b.Context(), 100*time.Millisecond)
-		}
-		enroll := command(b.Context(), nil, "probers", "enroll", "--data", data, "--region", "here", "--name", "p1", "--out", creds)
-		if out, err := enroll.CombinedOutput(); err != nil {
-			b.Fatalf("%v: %s", err, out)
-		}
+		putFile(b, dir, "gaikei.yaml", benchConfig(httpOf(url), checks, "10s", "5s"))
+		centre, creds := startCentre(b, binary, dir)
 		prober := startProcess(b, binary, "prober", "--creds", creds, "--data", filepath.Join(dir, "prober"))
 		pause(b.Context(), long)
 		b.ReportMetric(float64(resident(b, prober.Process.Pid))/1e6, "MB-prober")
@@ -182,11 +169,29 @@ func BenchmarkProberMemory(b *testing.B) {
 			}
 		}
 		up := 0
-		if up = countUp(b, data, checks); float64(up) < float64(checks)*(0.09*long.Seconds()-2) {
+		if up = countUp(b, filepath.Join(dir, "data"), checks); float64(up) < float64(checks)*(0.09*long.Seconds()-2) {
 			b.Fatalf("%d slots are up: the figures would be about something else", up)
 		}
 		b.ReportMetric(float64(up), "slots-up")
 	}
+}
+
+// startCentre starts an aggregator of the configuration in a folder, enrols a prober and returns its credentials.
+func startCentre(b *testing.B, binary, dir string) (centre *exec.Cmd, creds string) {
+	b.Helper()
+	data, creds := filepath.Join(dir, "data"), filepath.Join(dir, "p1.creds")
+	centre = startProcess(b, binary, "aggregator", "-c", filepath.Join(dir, "gaikei.yaml"), "--data", data, "--listen", "127.0.0.1:0", "--accept", "127.0.0.1:0")
+	for range 600 { // it may have many checks to read
+		if exists(filepath.Join(data, socketName)) {
+			break
+		}
+		pause(b.Context(), 100*time.Millisecond)
+	}
+	enroll := command(b.Context(), nil, "probers", "enroll", "--data", data, "--region", "here", "--name", "p1", "--out", creds)
+	if out, err := enroll.CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	return centre, creds
 }
 
 // built is the program as `make build` makes it: that of the tests has more in it.

@@ -12,6 +12,7 @@ type costs struct {
 	probe       time.Duration // of a processor, for an HTTP probe: schedule, judge, queue and all
 	proberBase  float64       // bytes resident of a prober with few checks
 	proberCheck float64       // bytes resident for each check more
+	idle        [2]float64    // bytes of live heap for each idle check: of `gaikei run`, and of a prober alone
 	message     float64       // bytes of a result in a message of 1,000
 	journal     float64       // bytes of it in the journal
 	ingest      [2]float64    // results a second from the far queue to a commit, by store
@@ -140,6 +141,7 @@ func (c costs) lines() []line {
 		{"an HTTP probe, all in", fmt.Sprintf("%d µs of a processor", c.probe.Microseconds()), "`BenchmarkProbeCost`"},
 		{"a prober with 1,000 checks", number(c.proberBase+1000*c.proberCheck, "B"), "`BenchmarkProberMemory`"},
 		{"each check more", number(c.proberCheck, "B"), "the same with `GAIKEI_BENCH_CHECKS=10000`"},
+		{"an idle check, live heap", fmt.Sprintf("%s in `gaikei run`, %s in a prober alone", number(c.idle[0], "B"), number(c.idle[1], "B")), "`BenchmarkIdleCheck`"},
 		{"a result on its way", fmt.Sprintf("%.0f B", c.message), "`BenchmarkMarshal`, 1,000 results a message"},
 		{"the same in the journal, packed", fmt.Sprintf("%.0f B", c.journal), "`BenchmarkIngestMessages`"},
 		{"from the far queue to a commit, two cores", perStore(c.ingest), "`BenchmarkEndToEnd`"},

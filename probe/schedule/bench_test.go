@@ -108,7 +108,7 @@ func heap() float64 {
 func fleet(n int, interval time.Duration) []Task {
 	tasks := make([]Task, n)
 	for i := range tasks {
-		id := fmt.Sprintf("check-%06d", i)
+		id := fmt.Sprintf("check-%s-%06d", interval, i)
 		tasks[i] = Task{ID: id, Grid: probe.GridOf(id, 0, interval)}
 	}
 	return tasks
@@ -187,3 +187,23 @@ func BenchmarkSet(b *testing.B) {
 
 // offset is the grain of a grid's offset, ms.
 const offset = 25
+
+// BenchmarkFarAway is the lag of 2,000 checks at 1 s beside 100,000 that come due rarely, while the waves of these are looked for
+// that have come near. One iteration is 130 s of real time, two such looks.
+func BenchmarkFarAway(b *testing.B) {
+	for _, rare := range []time.Duration{5 * time.Minute, 24 * time.Hour} {
+		b.Run(rare.String(), func(b *testing.B) {
+			w := &stopwatch{}
+			serve(b, w, append(fleet(2000, time.Second), fleet(100_000, rare)...))
+			time.Sleep(10 * time.Second)
+			for b.Loop() {
+				w.reset(400_000)
+				before := cpu(b)
+				asleep := during(b, func() { time.Sleep(130 * time.Second) })
+				used := cpu(b) - before
+				b.ReportMetric(float64(used.Nanoseconds())/1000/float64(w.report(b)), "cpu-us/slot")
+				b.ReportMetric(ms(asleep), "p99-idle-ms")
+			}
+		})
+	}
+}

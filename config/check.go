@@ -18,7 +18,8 @@ const maxRetries = 10
 func (d *decoder) checks(f *File) {
 	n := checkNames{ids: map[string]spot{}, names: map[string]spot{}, whole: map[string]string{}}
 	var all []*probe.Check
-	for i, c := range f.Checks {
+	given := f.Checks
+	for i, c := range given {
 		if c == nil {
 			continue
 		}
@@ -42,6 +43,11 @@ func (d *decoder) checks(f *File) {
 		}
 	}
 	f.Checks, d.whole = all, n.whole
+	for i, c := range given {
+		if c != nil {
+			d.groups(c.Groups, n, fmt.Sprintf("checks[%d]", i))
+		}
+	}
 }
 
 // pathOf returns where a check is in the file; sub-checks are where the check is that they are part of.

@@ -19,7 +19,7 @@ type laterSet struct {
 func laterKeys() []laterSet {
 	const noOption = "remove it; this version has no such option"
 	return []laterSet{
-		{typeOf[probe.Check], []string{"egress", "group", "groups", "maintenance"}, noOption},
+		{typeOf[probe.Check], []string{"egress", "maintenance"}, noOption},
 		{typeOf[Web], []string{"rate_limit"}, "remove it; this version limits no rates, a proxy in front can"},
 		{typeOf[probe.HTTP], []string{
 			"source", "interface", "resolvers", "max",

@@ -90,7 +90,7 @@ type catalogue struct {
 	known map[string]bool
 	ids   map[string]string   // by name, of what goes by an id
 	all   bool                // whether "all" stands for every one
-	parts map[string][]string // of those names that stand for several
+	parts map[string]manifold // by name
 }
 
 func catalogueOf(what string, names []string) catalogue {
@@ -108,8 +108,8 @@ func (d *decoder) references(list []string, c catalogue, path string) {
 		p := fmt.Sprintf("%s[%d]", path, i)
 		d.unique(seen, s, p)
 		switch {
-		case c.parts[s] != nil && d.sound(p):
-			d.apart(list, c.parts[s], s, path)
+		case c.isManifold(s) && d.sound(p):
+			d.apart(list, c.parts[s].ids, s, path)
 		case !d.sound(p) || c.known[s]:
 		case s == "all" && c.all:
 			if len(list) > 1 {

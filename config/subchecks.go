@@ -3,7 +3,6 @@ package config
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"strings"
 
 	"github.com/gaikei/gaikei/probe"
@@ -90,58 +89,4 @@ func (n *checkNames) derived(d *decoder, seen map[string]spot, name string, at s
 type checkNames struct {
 	ids, names map[string]spot
 	whole      map[string]string // the ids of those that stand for several, by name
-}
-
-// partsOf returns the ids of sub-checks by the name of the check that they are part of.
-func partsOf(checks []*probe.Check) map[string][]string {
-	parts := map[string][]string{}
-	for _, c := range checks {
-		if c == nil {
-			continue
-		}
-		if whole := c.Labels[probe.PartOf]; validName(whole) && !slices.Contains(reserved(), whole) {
-			parts[whole] = append(parts[whole], c.ID)
-		}
-	}
-	for _, c := range checks {
-		if c != nil {
-			delete(parts, c.ID)
-		}
-	}
-	return parts
-}
-
-// resolved returns a list of checks with the sub-checks in place of the check that they are part of.
-func (c catalogue) resolved(list []string) []string {
-	if !slices.ContainsFunc(list, func(s string) bool { return c.parts[s] != nil }) {
-		return list
-	}
-	var out []string
-	for _, s := range list {
-		if parts := c.parts[s]; parts != nil {
-			out = append(out, parts...)
-			continue
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
-// resolvedWeights gives the weight of a check to each of its sub-checks that has none of its own.
-func (c catalogue) resolvedWeights(weights map[string]float64) map[string]float64 {
-	if !slices.ContainsFunc(slices.Collect(maps.Keys(weights)), func(s string) bool { return c.parts[s] != nil }) {
-		return weights
-	}
-	out := map[string]float64{}
-	for name, w := range weights {
-		for _, part := range c.parts[name] {
-			out[part] = w
-		}
-	}
-	for name, w := range weights {
-		if c.parts[name] == nil {
-			out[name] = w
-		}
-	}
-	return out
 }

@@ -79,7 +79,7 @@ func (d *decoder) checkNames(f *File) catalogue {
 		}
 	}
 	c := catalogueOf("check", names)
-	c.ids, c.all, c.parts = ids, true, partsOf(f.Checks)
+	c.ids, c.all, c.parts = ids, true, manifolds(f.Checks)
 	return c
 }
 
@@ -133,7 +133,8 @@ func (d *decoder) objectives(f *File) {
 		d.nameOf(s.Name, path)
 		d.unique(names, s.Name, path+".name")
 		d.named(s.Checks, known, path)
-		s.Checks, s.CheckWeights = known.resolved(s.Checks), known.resolvedWeights(s.CheckWeights)
+		s.Checks = known.resolved(s.Checks)
+		d.checkWeights(s, known, path)
 		d.references(s.Regions, catalogueOf("region", f.RegionNames()), path+".regions")
 		d.weights(s, f, path)
 		var ps []probe.Problem

@@ -19,6 +19,7 @@ type Check struct {
 	Client   Client            `yaml:"client"`
 	Latency  LatencyObjective  `yaml:"latency"`
 	Labels   map[string]string `yaml:"labels"`
+	Groups   []string          `yaml:"groups"` // names that stand for the check, and for others that have them
 	Enabled  bool              `yaml:"enabled" default:"true"`
 	// Assert is expressions in CEL that must hold of an answer, after all that the kind itself wants.
 	Assert []string `yaml:"assert"`

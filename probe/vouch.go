@@ -58,7 +58,8 @@ type claim struct {
 //
 // That a host is unreachable may be our own kernel's word: it asks three times in as many seconds where the host is, of which
 // the first may have been for another attempt, and gives up a second after the last. So no round may have been blind
-// since the first, though others may be seen again by now.
+// since the first, though others may be seen again by now. As it gives up it drops what it was given meanwhile, and of a datagram
+// it does not tell, so a short silence after one is looked at in the same way.
 //
 // What no claim can know: that an answer was lost on its way to us, and repeated, in a blip that falls between
 // two rounds, or within the first second; that a dead interface was back within atOnce of telling; that a resolver
@@ -90,6 +91,9 @@ func claimOf(a *Attempt, s, e, before time.Time) claim {
 		c.lapse = true
 		c.ways = lapseWays(c.track, a.Reason, failing, e)
 		c.addRow(failing, e, before)
+		if a.Datagram && a.Reason.silence() {
+			c.clear(failing.Add(-neighbour - grace))
+		}
 	}
 	if a.Reason == HostUnreachable {
 		c.clear(e.Add(-neighbour - grace))

@@ -221,6 +221,7 @@ func remembering(controls, checks, blind []int) *memory {
 func TestClaimsAfterALapse(t *testing.T) {
 	silent := Attempt{Reason: Timeout}
 	route := Attempt{Reason: NetworkUnreachable}
+	datagram := Attempt{Reason: ResponseTimeout, Datagram: true}
 	never, first := []int(nil), []int{-400}
 	rows := []struct {
 		name   string
@@ -245,7 +246,9 @@ func TestClaimsAfterALapse(t *testing.T) {
 		{"blind long before it", silent, 500, first, []int{1900}, []int{-1300}, true, true},
 		{"dead controls among busy checks", silent, 500, first, []int{1300, 1400, 1600}, []int{1500}, true, true},
 		{"no route", route, 1, first, []int{1900}, nil, true, true},
-		{"a silent datagram", Attempt{Reason: ResponseTimeout, Datagram: true}, 500, first, []int{1900}, nil, true, true},
+		{"a silent datagram", datagram, 500, first, []int{1900}, nil, true, true},
+		{"a silent datagram, blind when its host may have been asked for first", datagram, 500, first, []int{1900}, []int{-3100}, true, false},
+		{"a silent datagram, blind long before", datagram, 500, first, []int{1900}, []int{-3300}, true, true},
 		{"a body that stops", Attempt{Reason: TooSlow}, 500, first, []int{1900}, nil, true, true},
 		{"silence of a second", silent, 1000, first, []int{2900}, nil, true, true},
 		{"silence of two", silent, 2000, first, []int{3900}, nil, false, false},

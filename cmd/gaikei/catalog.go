@@ -18,7 +18,7 @@ func (c *centre) catalog() []web.Check {
 		w := web.Check{
 			ID: chk.ID, Name: chk.Name, Kind: kindName(chk.Kind), Target: chk.Kind.Target().Text,
 			Interval: chk.Interval, Timeout: chk.Timeout, Under: chk.Latency.Under,
-			Labels: chk.Labels, Enabled: chk.Enabled, Expect: map[string]string{},
+			Labels: chk.Labels, Groups: chk.Groups, Enabled: chk.Enabled, Expect: map[string]string{},
 		}
 		for _, region := range s.regions {
 			w.Regions = append(w.Regions, region)

@@ -189,7 +189,7 @@ func findCheck(file *config.File, name string) (*probe.Check, error) {
 func partsOf(file *config.File, name string) []string {
 	var ids []string
 	for _, c := range file.Checks {
-		if c.Labels[probe.PartOf] == name {
+		if c.Labels[probe.PartOf] == name || slices.Contains(c.Groups, name) {
 			ids = append(ids, c.ID)
 		}
 	}

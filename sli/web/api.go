@@ -61,6 +61,7 @@ type checkItem struct {
 	TimeoutSeconds  float64           `json:"timeout_seconds"`
 	UnderSeconds    *float64          `json:"latency_under_seconds"` // null: no threshold
 	Labels          map[string]string `json:"labels"`
+	Groups          []string          `json:"groups"`
 	Regions         []string          `json:"regions"`
 	Expect          map[string]string `json:"expect"` // by region
 	Enabled         bool              `json:"enabled"`
@@ -78,7 +79,7 @@ func itemOf(c Check) checkItem {
 	it := checkItem{
 		ID: c.ID, Name: c.Name, Kind: c.Kind, Target: c.Target,
 		IntervalSeconds: c.Interval.Seconds(), TimeoutSeconds: c.Timeout.Seconds(),
-		Labels: c.Labels, Regions: c.Regions, Expect: c.Expect, Enabled: c.Enabled,
+		Labels: c.Labels, Groups: c.Groups, Regions: c.Regions, Expect: c.Expect, Enabled: c.Enabled,
 	}
 	if c.Under > 0 {
 		under := c.Under.Seconds()
@@ -86,6 +87,9 @@ func itemOf(c Check) checkItem {
 	}
 	if it.Labels == nil {
 		it.Labels = map[string]string{}
+	}
+	if it.Groups == nil {
+		it.Groups = []string{}
 	}
 	if it.Regions == nil {
 		it.Regions = []string{}

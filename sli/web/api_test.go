@@ -153,11 +153,11 @@ func TestNothingIsAnEmptyList(t *testing.T) {
 func TestChecks(t *testing.T) {
 	s := serve(t, newMemory(), []Check{{
 		ID: "shop", Name: "Shop", Kind: "http", Target: "https://shop.example.com/", Interval: 30 * time.Second, Timeout: 1500 * time.Millisecond,
-		Under: 300 * time.Millisecond, Labels: map[string]string{"team": "web"}, Regions: []string{"tokyo"}, Expect: map[string]string{"tokyo": "reachable"}, Enabled: true,
+		Under: 300 * time.Millisecond, Labels: map[string]string{"team": "web"}, Groups: []string{"checkout"}, Regions: []string{"tokyo"}, Expect: map[string]string{"tokyo": "reachable"}, Enabled: true,
 	}, {ID: "bare", Name: "bare", Kind: "tcp"}})
 	want := `{"items":[` +
-		`{"id":"shop","name":"Shop","kind":"http","target":"https://shop.example.com/","interval_seconds":30,"timeout_seconds":1.5,"latency_under_seconds":0.3,"labels":{"team":"web"},"regions":["tokyo"],"expect":{"tokyo":"reachable"},"enabled":true},` +
-		`{"id":"bare","name":"bare","kind":"tcp","target":"","interval_seconds":0,"timeout_seconds":0,"latency_under_seconds":null,"labels":{},"regions":[],"expect":{},"enabled":false}` +
+		`{"id":"shop","name":"Shop","kind":"http","target":"https://shop.example.com/","interval_seconds":30,"timeout_seconds":1.5,"latency_under_seconds":0.3,"labels":{"team":"web"},"groups":["checkout"],"regions":["tokyo"],"expect":{"tokyo":"reachable"},"enabled":true},` +
+		`{"id":"bare","name":"bare","kind":"tcp","target":"","interval_seconds":0,"timeout_seconds":0,"latency_under_seconds":null,"labels":{},"groups":[],"regions":[],"expect":{},"enabled":false}` +
 		`],"next":null}` + "\n"
 	if diff := cmp.Diff(want, get(t, s.URL+"/api/v1/checks")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

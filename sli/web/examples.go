@@ -97,7 +97,7 @@ func exampleRejected() list[sli.Rejected] {
 func exampleChecks() list[checkItem] {
 	return listOf([]checkItem{itemOf(Check{
 		ID: "shop", Name: "Shop", Kind: "http", Target: "https://shop.example.com/", Interval: time.Minute, Timeout: 10 * time.Second, Under: 300 * time.Millisecond,
-		Labels: map[string]string{"team": "web"}, Regions: []string{"frankfurt", "tokyo"}, Expect: map[string]string{"frankfurt": "reachable", "tokyo": "reachable"}, Enabled: true,
+		Labels: map[string]string{"team": "web"}, Groups: []string{"checkout"}, Regions: []string{"frankfurt", "tokyo"}, Expect: map[string]string{"frankfurt": "reachable", "tokyo": "reachable"}, Enabled: true,
 	})})
 }
 

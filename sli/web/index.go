@@ -27,6 +27,7 @@ type indexPage struct {
 	Hidden  int // checks that the filter leaves out
 	Filter  filter
 	Regions []string // to choose from
+	Groups  []string // likewise; none if no check has any
 	Slots   int
 }
 
@@ -58,7 +59,8 @@ type block struct {
 
 // A filter says which checks to show. The zero filter shows all.
 type filter struct {
-	Text      string // in id, name, target or labels
+	Text      string // in id, name, target, groups or labels
+	Group     string
 	Region    string
 	Attention string // "attention": only those that are not as expected
 }
@@ -67,7 +69,10 @@ func (f filter) wants(b *block) bool {
 	if f.Attention != "" && b.State == stateGood {
 		return false
 	}
-	text := strings.Join(append([]string{b.Check.ID, b.Check.Name, b.Check.Target}, b.Labels...), "\n")
+	if f.Group != "" && !slices.Contains(b.Check.Groups, f.Group) {
+		return false
+	}
+	text := strings.Join(slices.Concat([]string{b.Check.ID, b.Check.Name, b.Check.Target}, b.Check.Groups, b.Labels), "\n")
 	return strings.Contains(strings.ToLower(text), strings.ToLower(f.Text))
 }
 
@@ -98,7 +103,7 @@ func (s *server) indexPage(r *http.Request) (*indexPage, error) {
 }
 
 func filterOf(v url.Values) (filter, error) {
-	f := filter{Text: v.Get("q"), Region: v.Get("region")}
+	f := filter{Text: v.Get("q"), Region: v.Get("region"), Group: v.Get("group")}
 	switch show := v.Get("show"); show {
 	case "", "all":
 	case "attention":
@@ -122,6 +127,12 @@ func (s *server) fillIndex(ctx context.Context, page *indexPage, q sli.Query, v 
 			return err
 		}
 		all = slices.DeleteFunc(all, func(x sli.Series) bool { return x.Region != f })
+	}
+	page.Groups = groupsIn(s.Catalog())
+	if f := page.Filter.Group; f != "" {
+		if err := known("group", f, page.Groups); err != nil {
+			return err
+		}
 	}
 	reports, err := s.Source.Reports(ctx, q)
 	if err != nil {
@@ -287,6 +298,16 @@ func (p *indexPage) fillBlocks(blocks []block) {
 			p.Counts = append(p.Counts, stateCount{st, counts[st]})
 		}
 	}
+}
+
+// groupsIn returns the groups of these checks by name.
+func groupsIn(all []Check) []string {
+	var groups []string
+	for _, c := range all {
+		groups = append(groups, c.Groups...)
+	}
+	slices.Sort(groups)
+	return slices.Compact(groups)
 }
 
 // regionsIn returns the regions of these timelines in order of first sight.

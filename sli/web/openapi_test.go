@@ -103,7 +103,7 @@ func furnished(t *testing.T) http.Handler {
 	if _, err := store.SetPlan(t.Context(), timeline.Plan{Region: "tokyo", Revision: 1, Manifest: []byte("{}")}, []sli.Change{change}); err != nil {
 		t.Fatal(err)
 	}
-	catalog := []web.Check{{ID: "shop", Name: "Shop", Kind: "tcp", Regions: []string{"tokyo", "office"}, Under: time.Second}, {ID: "bare"}}
+	catalog := []web.Check{{ID: "shop", Name: "Shop", Kind: "tcp", Groups: []string{"checkout"}, Regions: []string{"tokyo", "office"}, Under: time.Second}, {ID: "bare"}}
 	return web.Local(web.NewHandler(web.Options{
 		Source: store, Catalog: func() []web.Check { return catalog }, Config: func() string { return "checks: []\n" }, Now: func() time.Time { return noon },
 		Analyst: analyst{store}, Corrector: store, Roster: &register{},

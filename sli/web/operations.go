@@ -53,6 +53,7 @@ var (
 	indexParameters = []parameter{
 		pageWindow,
 		{name: "region", about: "only this region", example: "tokyo"},
+		{name: "group", about: "only checks of this group", example: "checkout"},
 		{name: "show", about: "`attention` for checks that need some, `all` without it", example: "attention"},
 		{name: "q", about: "a text that a check must have", example: "shop"},
 	}

@@ -166,6 +166,9 @@ func TestFilter(t *testing.T) {
 		"?show=attention":           "[shop-images admin-leaked zone]",
 		"?show=attention&q=admin":   "[admin-leaked]",
 		"?region=tokyo&q=zone":      "[zone]",
+		"?group=checkout":           "[shop-images shop]",
+		"?group=core&q=team":        "[shop]",
+		"?q=core":                   "[shop]",
 		"?q=no-such":                "[]",
 		"?window=28d&show=all&q=zo": "[zone]",
 	} {
@@ -173,7 +176,7 @@ func TestFilter(t *testing.T) {
 			t.Errorf("%s: %s, want %s", query, got, want)
 		}
 	}
-	for query, status := range map[string]int{"?show=some": 400, "?region=mars": 400, "?windw=1h": 400, "?window=x": 400} {
+	for query, status := range map[string]int{"?show=some": 400, "?region=mars": 400, "?group=chekout": 400, "?windw=1h": 400, "?window=x": 400} {
 		if resp, _ := ask(t, http.MethodGet, s.URL+"/"+query); resp.StatusCode != status {
 			t.Errorf("%s: status %d, want %d", query, resp.StatusCode, status)
 		}

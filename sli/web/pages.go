@@ -61,6 +61,7 @@ func loadPages(assets map[string]asset) *pages {
 	p := &pages{byName: map[string]*template.Template{}}
 	funcs := template.FuncMap{
 		"asset":     func(name string) string { return assets[name].href },
+		"groupHref": func(group string) string { return "/?group=" + url.QueryEscape(group) },
 		"checkHref": func(id string) string { return "/checks/" + url.PathEscape(id) },
 		"utc":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05Z") },
 		"stamp":     func(t time.Time) string { return t.UTC().Format(time.RFC3339) },

@@ -15,7 +15,7 @@ import (
 )
 
 // TestPartsAreMeant: where a check is named that stands for several, all of them are meant, in questions and corrections; what it
-// was before it stood for several is meant too.
+// was before it stood for several is meant too. So it is with groups, and who is meant twice is there once.
 func TestPartsAreMeant(t *testing.T) {
 	m, catalog := scene()
 	for _, id := range []string{"mail.ipv4", "mail.ipv6", "shop.part"} {
@@ -24,9 +24,11 @@ func TestPartsAreMeant(t *testing.T) {
 	e := &errata{memory: m}
 	h := Local(NewHandler(Options{Source: m, Corrector: e, Catalog: func() []Check { return catalog }, Now: func() time.Time { return noon }}))
 	for name, want := range map[string][]string{
-		"mail":      {"mail.ipv4", "mail.ipv6"},
-		"mail.ipv4": {"mail.ipv4"},
-		"shop":      {"shop"}, // which is a check itself
+		"mail":                       {"mail.ipv4", "mail.ipv6"},
+		"mail.ipv4":                  {"mail.ipv4"},
+		"shop":                       {"shop"}, // which is a check itself
+		"checkout":                   {"shop", "shop-images"},
+		"shop-images&check=checkout": {"shop-images", "shop"},
 	} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/api/v1/corrections?check="+name, nil))

@@ -34,7 +34,7 @@ func scene() (*memory, []Check) {
 			l.record(t, up(time.Duration(float64(median)*(1+rnd.ExpFloat64()/5))))
 		}
 	}
-	add(Check{ID: "shop", Kind: "http", Target: "https://shop.example.com/health", Under: 300 * time.Millisecond, Labels: map[string]string{"team": "web"}}, func(region string, l *line) {
+	add(Check{ID: "shop", Kind: "http", Target: "https://shop.example.com/health", Under: 300 * time.Millisecond, Labels: map[string]string{"team": "web"}, Groups: []string{"checkout", "core"}}, func(region string, l *line) {
 		l.under = 300 * time.Millisecond
 		good(l, 42*time.Millisecond)
 		if region == "frankfurt" {
@@ -42,7 +42,7 @@ func scene() (*memory, []Check) {
 			l.evidence = []probe.Evidence{recovered(noon.Add(-11 * time.Minute)), timedOut(noon.Add(-14 * time.Minute))}
 		}
 	})
-	add(Check{ID: "shop-images", Kind: "http", Target: "https://images.example.com/logo.png"}, func(region string, l *line) {
+	add(Check{ID: "shop-images", Groups: []string{"checkout"}, Kind: "http", Target: "https://images.example.com/logo.png"}, func(region string, l *line) {
 		good(l, 20*time.Millisecond)
 		l.fill(noon.Add(-9*time.Minute), noon.Add(-20*time.Second), notUp(sli.Down, probe.Status))
 		l.evidence = []probe.Evidence{badStatus(noon.Add(-30 * time.Second))}

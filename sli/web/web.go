@@ -81,6 +81,7 @@ type Check struct {
 	Timeout  time.Duration
 	Under    time.Duration // latency threshold; zero: none
 	Labels   map[string]string
+	Groups   []string
 	Regions  []string          // in the order of the configuration
 	Expect   map[string]string // by region: "reachable", "unreachable by refused, timeout"
 	Enabled  bool

@@ -112,7 +112,7 @@ var aboutFields = map[string]string{
 	"Change.at":       "the first instant whose slots follow it", "Change.revision": "of the plan of the region",
 	"Change.what":   "added, removed, or the keys that changed",
 	"Check.enabled": "whether it is probed", "Check.expect": "by region: reachable, or unreachable and by what", "Check.id": "stable",
-	"Check.interval_seconds": "between two slots", "Check.kind": "http, tcp or dns", "Check.labels": "by name",
+	"Check.interval_seconds": "between two slots", "Check.groups": "names that stand for it, and for others that have them", "Check.kind": "http, tcp or dns", "Check.labels": "by name",
 	"Check.latency_under_seconds": "the threshold; null: there is none", "Check.name": "for people", "Check.target": "for people, without credentials",
 	"Check.timeout_seconds": "of an attempt",
 	"ConfigAnswer.yaml":     "canonical, without credentials",

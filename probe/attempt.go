@@ -99,6 +99,8 @@ type Attempt struct {
 	Announced bool
 	// Over: a phase took longer than the check allows, and nothing else failed.
 	Over bool
+	// Expires is when clients begin to refuse the target's certificates; zero: none were seen.
+	Expires time.Time
 	// Detail is what a person needs to see why.
 	Detail Detail
 }

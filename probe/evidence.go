@@ -23,7 +23,7 @@ func panicked(p any) Attempt {
 func evidenceOf(v Verdict, a *Attempt) *Evidence {
 	ev := &Evidence{
 		Outcome: v.Outcome.String(), Reason: v.Reason.String(), Suspected: v.Suspected.String(),
-		Latency: a.Latency, Detail: a.Detail,
+		Latency: a.Latency, Expires: a.Expires, Detail: a.Detail,
 	}
 	ev.Detail.fit()
 	if a.Addr.IsValid() {

@@ -155,7 +155,7 @@ func (x *exchange) quicFailed(h *handshake, err error) {
 		r, t.a.Answered = quicReason(err), q.socket.got.Load() > 0
 	}
 	t.fail(h.refuted(r, err), fmt.Errorf("QUIC handshake with %s: %w", t.a.Addr, err))
-	t.a.Detail.TLS = h.detail()
+	t.a.Detail.TLS, t.a.Expires = h.detail(), expiry(h)
 }
 
 // quicReason classifies what a server said in a handshake.

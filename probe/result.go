@@ -81,7 +81,10 @@ type Evidence struct {
 	Dialled   string        `json:"dialled,omitempty"`
 	Latency   time.Duration `json:"latency_ns"`
 	Spans     []SpanDetail  `json:"spans,omitempty"`
-	Detail    Detail        `json:"detail"`
+	// Expires is when clients begin to refuse the target's certificates, for the prober's metrics; it does not travel. Zero: none
+	// were seen.
+	Expires time.Time `json:"-"`
+	Detail  Detail    `json:"detail"`
 }
 
 // SpanDetail is a Span for people and for JSON.

@@ -158,7 +158,7 @@ func (t *trail) secure(ctx context.Context, conn net.Conn, config *tls.Config) *
 		return h
 	}
 	t.fail(h.refuted(t.handshakeFailed(ctx, err), err), fmt.Errorf("TLS handshake with %s: %w", t.a.Addr, err))
-	t.a.Detail.TLS = h.detail()
+	t.a.Detail.TLS, t.a.Expires = h.detail(), expiry(h)
 	return nil
 }
 
@@ -211,8 +211,9 @@ func expired(certs []*x509.Certificate) bool {
 	return len(certs) > 0 && time.Now().After(certs[0].NotAfter)
 }
 
-// checkDays judges the days left of a handshake, and warns of them.
+// checkDays notes when the certificates of a handshake end, judges the days left, and warns of them.
 func (t *trail) checkDays(c *TLS, h *handshake) {
+	t.a.Expires = expiry(h)
 	if c.MinDaysLeft == 0 && c.WarnDaysLeft == 0 {
 		return
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -65,9 +66,12 @@ func TestReferenceNamesEveryMetric(t *testing.T) {
 		}
 		want = append(want, metricRow{row[1], row[2], sortedWords(row[3])})
 	}
+	secure := httptest.NewTLSServer(nil)
+	t.Cleanup(secure.Close)
 	config := "regions: {here: {}}\n" + twoControls(t) + `
 checks:
-  - {name: closed, interval: 1s, timeout: 500ms, tcp: {address: "127.0.0.4:1"}, expect: unreachable}
+  - {name: closed, groups: g, interval: 1s, timeout: 500ms, tcp: {address: "127.0.0.4:1"}, expect: unreachable}
+  - {name: tls, interval: 1s, timeout: 900ms, http: {url: "` + secure.URL + `"}}
 slos: [{name: s, checks: all, objective: 99%, window: 1h}]
 feeds: {otlp: [{name: nowhere, url: "http://127.0.0.1:1"}]}
 notify:
@@ -80,7 +84,8 @@ notify:
 		var code int
 		code, text = p.get("/metrics")
 		return code == http.StatusOK && strings.Contains(text, "gaikei_results_total{") &&
-			strings.Contains(text, "gaikei_sli_slots_total{") && strings.Contains(text, "gaikei_slo_seconds_total{") && strings.Contains(text, "gaikei_notifications_total{")
+			strings.Contains(text, "gaikei_sli_slots_total{") && strings.Contains(text, "gaikei_slo_seconds_total{") && strings.Contains(text, "gaikei_notifications_total{") &&
+			strings.Contains(text, "gaikei_check_warnings{")
 	})
 	byName := func(a, b metricRow) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(want, byName)

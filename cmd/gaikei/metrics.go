@@ -21,6 +21,7 @@ func (c *centre) gatherer() prometheus.Gatherer {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		web.NewCollector(c.store),
 		web.NewSLOCollector(analyst{c}),
+		web.NewCatalogCollector(c.catalog),
 		c.gate,
 		c.feeds,
 		c.teller,
@@ -45,6 +46,7 @@ type stationCollector struct {
 	queueBroken, queueDropped, queueReopened      *prometheus.Desc
 	running, tasks, missed, lag                   *prometheus.Desc
 	blind, controlSeen, controlAlone              *prometheus.Desc
+	expiry, warnings                              *prometheus.Desc
 }
 
 func newStationCollector(s *station) *stationCollector {
@@ -68,6 +70,8 @@ func newStationCollector(s *station) *stationCollector {
 		blind:         desc("prober_blind_seconds", "For how long the controls have not shown the network alive; 0 when they last did.", "region", "sight"),
 		controlSeen:   desc("control_last_success_timestamp_seconds", "When a control last succeeded; 0 for never.", "region", "sight", "control"),
 		controlAlone:  desc("control_failing_alone_seconds", "For how long a control has failed while others succeeded; 0 if it does not.", "region", "sight", "control"),
+		expiry:        desc("certificate_expiry_timestamp_seconds", "When clients begin to refuse the certificates of a check's target, as last seen.", "check", "region"),
+		warnings:      desc("check_warnings", "Warnings of the last attempt at a check's target that came to certificates.", "check", "region"),
 	}
 }
 
@@ -75,7 +79,7 @@ func newStationCollector(s *station) *stationCollector {
 func (e *stationCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		e.queuePending, e.queueBytes, e.queueAge, e.queueHeld, e.queueBroken, e.queueDropped, e.queueReopened,
-		e.running, e.tasks, e.missed, e.lag, e.blind, e.controlSeen, e.controlAlone,
+		e.running, e.tasks, e.missed, e.lag, e.blind, e.controlSeen, e.controlAlone, e.expiry, e.warnings,
 	} {
 		ch <- d
 	}
@@ -123,6 +127,10 @@ func (e *stationCollector) collectProber(ch chan<- prometheus.Metric, p *prober)
 		ch <- prometheus.MustNewConstMetric(e.missed, prometheus.CounterValue, float64(n), p.region, reason.String())
 	}
 	ch <- e.lagHistogram(st.Lag, p.region)
+	for check, n := range p.notices.of(p.fresh) {
+		gauge(e.expiry, float64(n.expires.Unix()), check, p.region)
+		gauge(e.warnings, float64(n.warnings), check, p.region)
+	}
 	cs := p.eyes.Load().controls.Status()
 	for _, s := range cs.Sights {
 		gauge(e.blind, sinceSeconds(s.BlindSince), p.region, s.Name)

@@ -28,6 +28,7 @@ type prober struct {
 	world     *probe.World
 	eyes      atomic.Pointer[eyes]
 	gate      *probe.EvidenceGate
+	notices   notices
 	outbox    *relay.Outbox
 	scheduler *schedule.Scheduler
 	file      followedFile
@@ -79,7 +80,9 @@ func (p *prober) Run(ctx context.Context, id string, slot int64) {
 	}
 	r, ev := p.eyes.Load().looker.Look(ctx, c, slot)
 	p.outbox.Result(r)
-	if p.gate.Pass(r, ev, time.Now()) {
+	now := time.Now()
+	p.notices.take(ev, now)
+	if p.gate.Pass(r, ev, now) {
 		p.outbox.Evidence(ev)
 	}
 }
@@ -87,6 +90,12 @@ func (p *prober) Run(ctx context.Context, id string, slot int64) {
 // Missed records slots that were not probed. It implements schedule.Runner.
 func (p *prober) Missed(id string, from, to int64, reason probe.Reason) {
 	p.outbox.Missed(probe.MissedRange{Check: id, From: from, To: to, Reason: reason})
+}
+
+// fresh reports whether what was seen of a check at an instant is no older than it may be while the check is followed.
+func (p *prober) fresh(id string, at time.Time) bool {
+	c := p.checkAt(id, wallClock().UnixMilli())
+	return c != nil && time.Since(at) < 2*c.Interval+time.Minute
 }
 
 // checkAt returns the version of a check that holds for a slot, nil if there is none.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,6 +33,11 @@ slos:
 	} {
 		if diff := cmp.Diff(c.want, c.got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", c.what, diff)
+		}
+	}
+	for _, p := range f.Planner().Plan("a", 1).Checks {
+		if strings.Contains(string(p.Block), "groups") {
+			t.Errorf("%s: probers are told of groups:\n%s", p.ID, p.Block)
 		}
 	}
 	if diff := cmp.Diff(f, mustParse(t, string(f.Show())), cmp.Comparer(func(a, b *File) bool { return string(a.Show()) == string(b.Show()) })); diff != "" {

@@ -46,10 +46,21 @@ func (f *File) Planner() *Planner {
 	p := &Planner{file: f, controls: ControlsBlock(f.Controls), blocks: make(map[string][]byte, len(f.Checks))}
 	for _, c := range f.Checks {
 		if c.Enabled {
-			p.blocks[c.ID] = Block(c)
+			p.blocks[c.ID] = Block(probed(c))
 		}
 	}
 	return p
+}
+
+// probed is a check without what only the aggregator knows: a change of groups is no change of what probers do, and older ones
+// need not understand it.
+func probed(c *probe.Check) *probe.Check {
+	if len(c.Groups) == 0 {
+		return c
+	}
+	without := *c
+	without.Groups = nil
+	return &without
 }
 
 // Plan describes what the probers of a region are to do; revision and activation are left to who publishes it.

@@ -75,6 +75,9 @@ func run(ctx context.Context, args []string, std streams) int {
 	root := newRoot(std)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, args, err) })
+	if err := helpless(root, args); err != nil {
+		return explain(err, std.err)
+	}
 	return explain(root.ExecuteContext(ctx), std.err)
 }
 
@@ -101,6 +104,7 @@ func newRoot(std streams) *cobra.Command {
 		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newRejected(std), newSLO(std), newExport(std), newIncidents(std), newUptime(std), newCertainty(std), newCorrections(std), newProbers(std), newToken(std),
 		newBackup(std), newRestore(std), newImport(std), newMan(std),
 	)
+	helpOfCommands(root)
 	return root
 }
 
@@ -109,16 +113,10 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	what := "argument"
-	hint := seeHelp(cmd)
 	if cmd.HasSubCommands() {
-		what = "command"
-		cmd.SuggestionsMinimumDistance = suggestionDistance
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = "did you mean '" + cmd.CommandPath() + " " + near[0] + "'?"
-		}
+		return unknownCommand(cmd, args[0])
 	}
-	return usage(hint, "unknown %s %q for '%s'", what, args[0], cmd.CommandPath())
+	return usage(seeHelp(cmd), "unknown argument %q for '%s'", args[0], cmd.CommandPath())
 }
 
 // suggestionDistance is how many letters a suggestion may differ from what was typed.
@@ -128,10 +126,9 @@ func seeHelp(cmd *cobra.Command) string { return "see '" + cmd.CommandPath() + "
 
 // flagError tells what is wrong with a flag; if it is of a command that there is none of, that.
 func flagError(cmd *cobra.Command, args []string, err error) error {
-	if cmd.HasSubCommands() && len(cmd.ValidArgs) == 0 { // else the words before it may be right
-		if _, rest, _ := cmd.Root().Find(args); len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
-			return noArguments(cmd, rest)
-		}
+	_, rest, _ := cmd.Root().Find(args)
+	if unknown := mistyped(cmd, rest); unknown != nil {
+		return unknown
 	}
 	return usage(flagHint(cmd, err), "%w", err)
 }

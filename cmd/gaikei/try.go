@@ -121,18 +121,28 @@ func try(ctx context.Context, o tryOptions, what string, std streams) error {
 // unvouched says why what was seen may be this machine's own, and what would tell.
 func unvouched(file string, s probe.ControlsStatus, e *probe.Evidence) string {
 	if slices.ContainsFunc(s.Sights, func(s probe.SightStatus) bool { return !s.BlindSince.IsZero() }) {
-		return "no control of " + file + " answered either, so the failure may be this machine's own"
+		what := "the failure"
+		if e.Suspected == "" {
+			what = "the latency"
+		}
+		return "no control of " + file + " answered, so " + what + " may be this machine's own"
+	}
+	if e.Suspected == "" {
+		return "the target answered, but the controls of " + file + " were not seen at every instant that matters, so the latency may be this machine's own: look again"
+	}
+	if strings.Contains(e.Detail.Error, probe.DidNotRun) {
+		return "this machine was too busy, or asleep, to see an answer if there was one: look again"
 	}
 	long := probe.ShortSilence
 	if e.Suspected == probe.DNSTimeout.String() {
 		long = probe.ShortLookup
 	}
 	last := len(e.Spans) - 1
-	if e.Suspected == "" || last < 0 || e.Spans[last].For >= long {
+	if last < 0 || e.Spans[last].For >= long {
 		return "the controls of " + file + " were not seen at every instant that matters, so what was seen may be this machine's own"
 	}
 	return fmt.Sprintf("the controls of %s answered afterwards, but what took under %s can be a blip of this machine's network that was over by then: "+
-		"look again, and at silence with a timeout of %s or more; 'gaikei run' believes a failure after another", file, config.FormatDuration(long), config.FormatDuration(probe.ShortLookup))
+		"look again, and at silence with a timeout of %s or more; 'gaikei run' believes a failure after another", file, long, probe.ShortLookup)
 }
 
 // A trial is a check and what is needed to judge it.
@@ -201,7 +211,7 @@ func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
 	const hint = "for example https://www.example.com/, tcp://db.example.com:5432, tls://mail.example.com:465, dns://192.0.2.53/www.example.com?type=AAAA"
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, usage(hint, "%w", err)
+		return nil, usage(hint, "%q is not a URL: %w", raw, withoutURL(err))
 	}
 	if u.Scheme == "" || u.Host == "" {
 		return nil, usage(hint, "%q is not a URL with a scheme and a host", raw)
@@ -222,7 +232,7 @@ func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
 	case "dns":
 		settings = dnsSettings(u)
 	default:
-		return nil, usage(hint, "%s: want one of http, https, tcp, tls, dns", u.Scheme)
+		return nil, usage(hint, "%s: found the scheme %q, want http, https, tcp, tls or dns", raw, u.Scheme)
 	}
 	block, err := yaml.Marshal(map[string]any{"name": "try", kind: settings})
 	if err != nil {

@@ -9,13 +9,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // maintenance is planned in time zones, also where the system has no database of them
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func main() {
@@ -116,7 +119,7 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if cmd.HasSubCommands() {
 		return unknownCommand(cmd, args[0])
 	}
-	return usage(seeHelp(cmd), "unknown argument %q for '%s'", args[0], cmd.CommandPath())
+	return usage(argumentHint(cmd, args[0]), "unknown argument %q for '%s'", args[0], cmd.CommandPath())
 }
 
 // suggestionDistance is how many letters a suggestion may differ from what was typed.
@@ -130,12 +133,39 @@ func flagError(cmd *cobra.Command, args []string, err error) error {
 	if unknown := mistyped(cmd, rest); unknown != nil {
 		return unknown
 	}
+	var number *strconv.NumError
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) && errors.As(err, &number) && !errors.Is(err, strconv.ErrRange) {
+		return usage(seeHelp(cmd), "--%s: got %q, want %s", value.GetFlag().Name, value.GetValue(), wanted(value.GetFlag().Value.Type()))
+	}
 	return usage(flagHint(cmd, err), "%w", err)
+}
+
+// wanted names what a flag of a type of pflag takes.
+func wanted(kind string) string {
+	switch kind {
+	case "bool":
+		return "true or false"
+	case "float64":
+		return "a number"
+	}
+	return "a whole number"
+}
+
+// argumentHint tells the flag that an argument was meant for, if one is likely.
+func argumentHint(cmd *cobra.Command, word string) string {
+	if ext := filepath.Ext(word); (ext == ".yaml" || ext == ".yml") && cmd.Flags().Lookup("config") != nil {
+		return "did you mean -c " + word + "?"
+	}
+	if cmd.Flags().Lookup("check") != nil {
+		return "did you mean --check " + word + "?"
+	}
+	return seeHelp(cmd)
 }
 
 // flagHint tells the flag that was meant, if one is near.
 func flagHint(cmd *cobra.Command, err error) string {
-	var unknown interface{ GetSpecifiedName() string }
+	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return seeHelp(cmd)
 	}

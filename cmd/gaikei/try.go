@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +37,7 @@ func (d *durationFlag) Type() string { return "duration" }
 
 // Set implements pflag.Value.
 func (d *durationFlag) Set(text string) error {
-	v, err := config.ParseDuration(text)
+	v, err := durationIn(text)
 	if err == nil && v == 0 {
 		err = errors.New("want more than nothing")
 	}
@@ -189,6 +193,9 @@ func findCheck(file *config.File, name string) (*probe.Check, error) {
 	if name == "" {
 		return nil, usage(known, "which check of the file?")
 	}
+	if strings.Contains(name, "://") {
+		known = "leave -c out to try a URL; " + known
+	}
 	if parts := partsOf(file, name); len(parts) > 0 {
 		return nil, usage("name one of them: "+strings.Join(parts, ", "), "%q stands for several checks", name)
 	}
@@ -214,7 +221,7 @@ func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
 		return nil, usage(hint, "%q is not a URL: %w", raw, withoutURL(err))
 	}
 	if u.Scheme == "" || u.Host == "" {
-		return nil, usage(hint, "%q is not a URL with a scheme and a host", raw)
+		return nil, usage(cmp.Or(withScheme(raw), hint), "%q is not a URL with a scheme and a host", raw)
 	}
 	var settings map[string]any
 	kind := u.Scheme
@@ -244,6 +251,21 @@ func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
 	}
 	check.Timeout = timeout
 	return check, nil
+}
+
+// withScheme is a hint for a URL that lacks its scheme, or part of it; empty if none can be told.
+func withScheme(raw string) string {
+	rest := regexp.MustCompile(`^https?:?/*`).ReplaceAllString(raw, "")
+	_, port, err := net.SplitHostPort(rest)
+	switch _, digits := strconv.ParseUint(port, 10, 16); {
+	case err == nil && digits == nil && rest == raw:
+		return fmt.Sprintf("did you mean tcp://%s or http://%[1]s/?", rest)
+	case regexp.MustCompile(`^[^/:.]+\.[^:]+$`).MatchString(rest):
+		return fmt.Sprintf("did you mean https://%s?", rest)
+	case regexp.MustCompile(`^[-a-z0-9]+$`).MatchString(raw):
+		return fmt.Sprintf("a URL is like https://www.example.com/; a check is tried with 'gaikei try -c gaikei.yaml %s'", raw)
+	}
+	return ""
 }
 
 // withoutPlaces tells the faults of a URL without lines and columns: those are of a text that nobody wrote.

@@ -93,8 +93,8 @@ func FormatDuration(d time.Duration) string {
 	return b.String()
 }
 
-// durationHint tells how what was written would be written rightly.
-func durationHint(text string) string {
+// DurationHint tells how what ParseDuration does not read would be written rightly; empty if that cannot be told.
+func DurationHint(text string) string {
 	if strings.Trim(text, "0123456789") == "" && text != "" {
 		return "add a unit: " + text + "s"
 	}

@@ -32,7 +32,7 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 func (d *decoder) duration(n *yaml.Node, v reflect.Value, path string) {
 	x, err := ParseDuration(n.Value)
 	if err != nil {
-		d.tell(at(n, path), err.Error(), durationHint(n.Value))
+		d.tell(at(n, path), err.Error(), DurationHint(n.Value))
 		return
 	}
 	v.SetInt(int64(x))

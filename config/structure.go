@@ -185,6 +185,9 @@ func (d *decoder) unknown(k *yaml.Node, v reflect.Value, path string) {
 	default:
 		hint = elsewhere(k.Value, t)
 	}
+	if hint == "" {
+		hint = blackboxKeys[k.Value]
+	}
 	if hint == "" && len(keys) > 0 {
 		hint = "known here: " + strings.Join(keys, ", ")
 	}

@@ -25,6 +25,9 @@ func evidenceOf(v Verdict, a *Attempt) *Evidence {
 		Outcome: v.Outcome.String(), Reason: v.Reason.String(), Suspected: v.Suspected.String(),
 		Latency: a.Latency, Expires: a.Expires, Detail: a.Detail,
 	}
+	if v.Reason == NoVouch && v.Suspected == ReasonNone && ev.Detail.Error == "" {
+		ev.Detail.Error = a.doubted()
+	}
 	ev.Detail.fit()
 	if a.Addr.IsValid() {
 		ev.Dialled = a.Addr.String()

@@ -73,7 +73,7 @@ func (h *HTTP) Validate() []Problem {
 		r.method = http.MethodGet
 	}
 	if !isToken(r.method) || r.method != strings.ToUpper(r.method) || r.method == http.MethodConnect {
-		ps = append(ps, Problem{Field: "method", Message: fmt.Sprintf("found %q, wanted a method such as GET or POST", clip(h.Method, 40))})
+		ps = append(ps, Problem{Field: "method", Message: fmt.Sprintf("found %q, wanted a method in capitals such as GET or POST", clip(h.Method, 40))})
 	}
 	ps = append(ps, h.checkHeaders(r)...)
 	ps = append(ps, checkCodes("status", h.Status)...)

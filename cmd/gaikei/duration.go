@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/gaikei/gaikei/config"
@@ -19,7 +20,7 @@ func (d *prometheusDuration) String() string {
 
 // Set reads a duration.
 func (d *prometheusDuration) Set(text string) error {
-	v, err := config.ParseDuration(text)
+	v, err := durationIn(text)
 	*d = prometheusDuration(v)
 	return err
 }
@@ -28,3 +29,12 @@ func (d *prometheusDuration) Set(text string) error {
 func (d *prometheusDuration) Type() string { return "duration" }
 
 func (d prometheusDuration) of() time.Duration { return time.Duration(d) }
+
+// durationIn reads a duration that was given with a flag, and tells how it would be written rightly.
+func durationIn(text string) (time.Duration, error) {
+	v, err := config.ParseDuration(text)
+	if hint := config.DurationHint(text); err != nil && hint != "" {
+		err = fmt.Errorf("%w (%s)", err, hint)
+	}
+	return v, err
+}

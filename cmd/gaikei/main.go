@@ -9,13 +9,16 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	_ "time/tzdata" // maintenance is planned in time zones, also where the system has no database of them
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func main() {
@@ -75,6 +78,9 @@ func run(ctx context.Context, args []string, std streams) int {
 	root := newRoot(std)
 	root.SetArgs(args)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return flagError(cmd, args, err) })
+	if err := helpless(root, args); err != nil {
+		return explain(err, std.err)
+	}
 	return explain(root.ExecuteContext(ctx), std.err)
 }
 
@@ -101,6 +107,7 @@ func newRoot(std streams) *cobra.Command {
 		newRun(std), newAggregator(std), newProberCommand(std), newCluster(std), newDemo(std), newTry(std), newConfig(std), newSLI(std), newPhases(std), newRejected(std), newSLO(std), newExport(std), newIncidents(std), newUptime(std), newCertainty(std), newCorrections(std), newProbers(std), newToken(std),
 		newBackup(std), newRestore(std), newImport(std), newMan(std),
 	)
+	helpOfCommands(root)
 	return root
 }
 
@@ -109,16 +116,10 @@ func noArguments(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	what := "argument"
-	hint := seeHelp(cmd)
 	if cmd.HasSubCommands() {
-		what = "command"
-		cmd.SuggestionsMinimumDistance = suggestionDistance
-		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-			hint = "did you mean '" + cmd.CommandPath() + " " + near[0] + "'?"
-		}
+		return unknownCommand(cmd, args[0])
 	}
-	return usage(hint, "unknown %s %q for '%s'", what, args[0], cmd.CommandPath())
+	return usage(argumentHint(cmd, args[0]), "unknown argument %q for '%s'", args[0], cmd.CommandPath())
 }
 
 // suggestionDistance is how many letters a suggestion may differ from what was typed.
@@ -128,17 +129,43 @@ func seeHelp(cmd *cobra.Command) string { return "see '" + cmd.CommandPath() + "
 
 // flagError tells what is wrong with a flag; if it is of a command that there is none of, that.
 func flagError(cmd *cobra.Command, args []string, err error) error {
-	if cmd.HasSubCommands() && len(cmd.ValidArgs) == 0 { // else the words before it may be right
-		if _, rest, _ := cmd.Root().Find(args); len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
-			return noArguments(cmd, rest)
-		}
+	_, rest, _ := cmd.Root().Find(args)
+	if unknown := mistyped(cmd, rest); unknown != nil {
+		return unknown
+	}
+	var number *strconv.NumError
+	var value *pflag.InvalidValueError
+	if errors.As(err, &value) && errors.As(err, &number) && !errors.Is(err, strconv.ErrRange) {
+		return usage(seeHelp(cmd), "--%s: got %q, want %s", value.GetFlag().Name, value.GetValue(), wanted(value.GetFlag().Value.Type()))
 	}
 	return usage(flagHint(cmd, err), "%w", err)
 }
 
+// wanted names what a flag of a type of pflag takes.
+func wanted(kind string) string {
+	switch kind {
+	case "bool":
+		return "true or false"
+	case "float64":
+		return "a number"
+	}
+	return "a whole number"
+}
+
+// argumentHint tells the flag that an argument was meant for, if one is likely.
+func argumentHint(cmd *cobra.Command, word string) string {
+	if ext := filepath.Ext(word); (ext == ".yaml" || ext == ".yml") && cmd.Flags().Lookup("config") != nil {
+		return "did you mean -c " + word + "?"
+	}
+	if cmd.Flags().Lookup("check") != nil {
+		return "did you mean --check " + word + "?"
+	}
+	return seeHelp(cmd)
+}
+
 // flagHint tells the flag that was meant, if one is near.
 func flagHint(cmd *cobra.Command, err error) string {
-	var unknown interface{ GetSpecifiedName() string }
+	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return seeHelp(cmd)
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"regexp"
 	"runtime/debug"
@@ -41,7 +40,7 @@ func manual(root *cobra.Command, reference string) (string, error) {
 		return "", err
 	}
 	m := &mdoc{}
-	m.macro("Dd", madeAt().Format("January 2, 2006"))
+	m.macro("Dd", dateOf(buildSettings()))
 	m.macro("Dt", strings.ToUpper(root.Name()), "1")
 	m.macro("Os", `"`+words("Gaikei "+version())+`"`)
 	m.introduction(root)
@@ -293,18 +292,26 @@ func exitRows() [][2]string {
 	return rows
 }
 
-// madeAt is when the source of the program was committed, or now if it does not know.
-func madeAt() time.Time {
-	at, err := time.Time{}, errors.New("no time of a commit")
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.time" {
-				at, err = time.Parse(time.RFC3339, s.Value)
-			}
+// noDate is what a page without a date has for one. With less than three words groff prints a date of its own.
+const noDate = `\& \& \&`
+
+// dateOf is the day on which the source of the program was committed, or noDate if it does not know.
+func dateOf(settings []debug.BuildSetting) string {
+	for _, s := range settings {
+		if s.Key != "vcs.time" {
+			continue
+		}
+		if at, err := time.Parse(time.RFC3339, s.Value); err == nil {
+			return at.UTC().Format("January 2, 2006")
 		}
 	}
-	if err != nil {
-		return time.Now()
+	return noDate
+}
+
+// buildSettings are what the program was built with; none if it does not know.
+func buildSettings() []debug.BuildSetting {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Settings
 	}
-	return at
+	return nil
 }

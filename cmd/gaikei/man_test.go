@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"regexp"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -200,6 +201,29 @@ func TestFolded(t *testing.T) {
 		if d := cmp.Diff(c.want, folded(c.line)); d != "" {
 			t.Errorf("(-want +got):\n%s", d)
 		}
+	}
+}
+
+// TestManualDate: a page that does not know its date has none, and not that of the day on which it is printed.
+func TestManualDate(t *testing.T) {
+	vcs := func(value string) []debug.BuildSetting {
+		return []debug.BuildSetting{{Key: "vcs", Value: "git"}, {Key: "vcs.time", Value: value}}
+	}
+	for _, c := range []struct {
+		name     string
+		settings []debug.BuildSetting
+		want     string
+	}{
+		{"a commit", vcs("2026-11-09T23:30:00-02:00"), "November 10, 2026"},
+		{"no commit", nil, noDate},
+		{"nonsense", vcs("yesterday"), noDate},
+	} {
+		if got := dateOf(c.settings); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+	if first, _, _ := strings.Cut(manualPage(t), "\n"); first != ".Dd "+dateOf(buildSettings()) {
+		t.Errorf("the page begins with %q, want the date of the build or none", first)
 	}
 }
 

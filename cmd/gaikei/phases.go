@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"text/tabwriter"
 	"time"
@@ -33,8 +34,8 @@ func newPhases(std streams) *cobra.Command {
 }
 
 func writePhasesTable(w io.Writer, reports []sli.PhaseReport) error {
-	if len(reports) == 0 {
-		_, err := fmt.Fprintln(w, "No check was due in these hours. "+notYet)
+	if !slices.ContainsFunc(reports, func(r sli.PhaseReport) bool { return len(r.Phases) > 0 }) {
+		_, err := fmt.Fprintln(w, "Nothing was up in these hours. "+notYet)
 		return err
 	}
 	first := reports[0]

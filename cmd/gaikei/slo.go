@@ -96,7 +96,9 @@ func newSLO(std streams) *cobra.Command {
 			"the third, which is a day of thirty; at 1 the budget lasts exactly for the window.",
 		Example: "  gaikei slo\n  gaikei slo shop-availability -o json\n  gaikei slo --exit-code && deploy",
 		Args:    cobra.ArbitraryArgs,
-		RunE:    func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), args, std) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return orCommand(cmd, args, o.run(cmd.Context(), args, std))
+		},
 	}
 	o.flags(cmd)
 	cmd.Flags().Lookup("output").Usage = "`format`: text, json or csv"

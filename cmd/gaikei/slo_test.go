@@ -54,6 +54,10 @@ notify: {page: "http://127.0.0.1/", webhooks: [{name: hook, url: "http://%s/", s
 		}
 		return list
 	}
+	code, _, errs := gaikei(t, "slo", "--data", data, "drft")
+	if code != exitUsage || !strings.Contains(errs, `there is no slo "drft"`) || !strings.Contains(errs, "hint: did you mean 'gaikei slo draft'?\n") {
+		t.Errorf("a mistyped command: exit code %d, want %d and which was meant: %s", code, exitUsage, errs)
+	}
 	// The outage is settled, and some seconds without one.
 	outage := time.Now().Add(-time.Minute).UTC()
 	p.until("has settled some failures", func() bool { r := slo(exitFine, "strict"); return r[0].SLI != nil && *r[0].Budget.SpentSlots >= 4 })
@@ -70,7 +74,7 @@ notify: {page: "http://127.0.0.1/", webhooks: [{name: hook, url: "http://%s/", s
 	if _, out, _ := gaikei(t, "slo", "--data", data); !strings.Contains(out, "strict: Availability is ") || !strings.Contains(out, "(page)") {
 		t.Errorf("table: got\n%s\nwant a sentence for each, and that it burns", out)
 	}
-	code, _, errs := gaikei(t, "slo", "--data", data, "strikt")
+	code, _, errs = gaikei(t, "slo", "--data", data, "strikt")
 	if code != exitUsage || !strings.Contains(errs, `did you mean "strict"?`) {
 		t.Errorf("of another name: exit code %d, %s", code, errs)
 	}

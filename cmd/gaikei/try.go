@@ -1,11 +1,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,7 +37,7 @@ func (d *durationFlag) Type() string { return "duration" }
 
 // Set implements pflag.Value.
 func (d *durationFlag) Set(text string) error {
-	v, err := config.ParseDuration(text)
+	v, err := durationIn(text)
 	if err == nil && v == 0 {
 		err = errors.New("want more than nothing")
 	}
@@ -121,18 +125,28 @@ func try(ctx context.Context, o tryOptions, what string, std streams) error {
 // unvouched says why what was seen may be this machine's own, and what would tell.
 func unvouched(file string, s probe.ControlsStatus, e *probe.Evidence) string {
 	if slices.ContainsFunc(s.Sights, func(s probe.SightStatus) bool { return !s.BlindSince.IsZero() }) {
-		return "no control of " + file + " answered either, so the failure may be this machine's own"
+		what := "the failure"
+		if e.Suspected == "" {
+			what = "the latency"
+		}
+		return "no control of " + file + " answered, so " + what + " may be this machine's own"
+	}
+	if e.Suspected == "" {
+		return "the target answered, but the controls of " + file + " were not seen at every instant that matters, so the latency may be this machine's own: look again"
+	}
+	if strings.Contains(e.Detail.Error, probe.DidNotRun) {
+		return "this machine was too busy, or asleep, to see an answer if there was one: look again"
 	}
 	long := probe.ShortSilence
 	if e.Suspected == probe.DNSTimeout.String() {
 		long = probe.ShortLookup
 	}
 	last := len(e.Spans) - 1
-	if e.Suspected == "" || last < 0 || e.Spans[last].For >= long {
+	if last < 0 || e.Spans[last].For >= long {
 		return "the controls of " + file + " were not seen at every instant that matters, so what was seen may be this machine's own"
 	}
 	return fmt.Sprintf("the controls of %s answered afterwards, but what took under %s can be a blip of this machine's network that was over by then: "+
-		"look again, and at silence with a timeout of %s or more; 'gaikei run' believes a failure after another", file, config.FormatDuration(long), config.FormatDuration(probe.ShortLookup))
+		"look again, and at silence with a timeout of %s or more; 'gaikei run' believes a failure after another", file, long, probe.ShortLookup)
 }
 
 // A trial is a check and what is needed to judge it.
@@ -179,6 +193,9 @@ func findCheck(file *config.File, name string) (*probe.Check, error) {
 	if name == "" {
 		return nil, usage(known, "which check of the file?")
 	}
+	if strings.Contains(name, "://") {
+		known = "leave -c out to try a URL; " + known
+	}
 	if parts := partsOf(file, name); len(parts) > 0 {
 		return nil, usage("name one of them: "+strings.Join(parts, ", "), "%q stands for several checks", name)
 	}
@@ -201,10 +218,10 @@ func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
 	const hint = "for example https://www.example.com/, tcp://db.example.com:5432, tls://mail.example.com:465, dns://192.0.2.53/www.example.com?type=AAAA"
 	u, err := url.Parse(raw)
 	if err != nil {
-		return nil, usage(hint, "%w", err)
+		return nil, usage(hint, "%q is not a URL: %w", raw, withoutURL(err))
 	}
 	if u.Scheme == "" || u.Host == "" {
-		return nil, usage(hint, "%q is not a URL with a scheme and a host", raw)
+		return nil, usage(cmp.Or(withScheme(raw), hint), "%q is not a URL with a scheme and a host", raw)
 	}
 	var settings map[string]any
 	kind := u.Scheme
@@ -222,7 +239,7 @@ func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
 	case "dns":
 		settings = dnsSettings(u)
 	default:
-		return nil, usage(hint, "%s: want one of http, https, tcp, tls, dns", u.Scheme)
+		return nil, usage(hint, "%s: found the scheme %q, want http, https, tcp, tls or dns", raw, u.Scheme)
 	}
 	block, err := yaml.Marshal(map[string]any{"name": "try", kind: settings})
 	if err != nil {
@@ -234,6 +251,21 @@ func checkOfURL(raw string, timeout time.Duration) (*probe.Check, error) {
 	}
 	check.Timeout = timeout
 	return check, nil
+}
+
+// withScheme is a hint for a URL that lacks its scheme, or part of it; empty if none can be told.
+func withScheme(raw string) string {
+	rest := regexp.MustCompile(`^https?:?/*`).ReplaceAllString(raw, "")
+	_, port, err := net.SplitHostPort(rest)
+	switch _, digits := strconv.ParseUint(port, 10, 16); {
+	case err == nil && digits == nil && rest == raw:
+		return fmt.Sprintf("did you mean tcp://%s or http://%[1]s/?", rest)
+	case regexp.MustCompile(`^[^/:.]+\.[^:]+$`).MatchString(rest):
+		return fmt.Sprintf("did you mean https://%s?", rest)
+	case regexp.MustCompile(`^[-a-z0-9]+$`).MatchString(raw):
+		return fmt.Sprintf("a URL is like https://www.example.com/; a check is tried with 'gaikei try -c gaikei.yaml %s'", raw)
+	}
+	return ""
 }
 
 // withoutPlaces tells the faults of a URL without lines and columns: those are of a text that nobody wrote.

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gaikei/gaikei/probe"
 )
@@ -173,6 +174,54 @@ checks:
 	}
 }
 
+// TestTrySlowUnvouched: when the target answered late and nobody vouches, the person is told why that is no verdict.
+func TestTrySlowUnvouched(t *testing.T) {
+	t.Parallel()
+	slow := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-time.After(1100 * time.Millisecond) }))
+	defer slow.Close()
+	path := writeFile(t, t.TempDir(), "gaikei.yaml", `
+regions: {here: {}}
+controls: {targets: [{tcp: {address: "127.0.0.2:1"}}]}
+checks:
+  - {name: slow, http: {url: "`+slow.URL+`"}}
+`)
+	code, out, errs := gaikei(t, "try", "-c", path, "slow")
+	for _, want := range []string{"inconclusive (no_vouch)", "error            answered, but only after 1.", "200 OK"} {
+		if code != exitNegative || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, want 1 and %q:\n%s", code, want, out)
+		}
+	}
+	if !strings.Contains(errs, "no control of "+path+" answered, so the latency may be") {
+		t.Errorf("no hint about the latency: %s", errs)
+	}
+}
+
+// TestUnvouched has a hint for each way in which nobody vouches.
+func TestUnvouched(t *testing.T) {
+	seen, blind := probe.ControlsStatus{}, probe.ControlsStatus{Sights: []probe.SightStatus{{BlindSince: time.Now()}}}
+	silence := func(d time.Duration, err string) *probe.Evidence {
+		return &probe.Evidence{Suspected: "response_timeout", Spans: []probe.SpanDetail{{For: d}}, Detail: probe.Detail{Error: err}}
+	}
+	for _, tt := range []struct {
+		name   string
+		status probe.ControlsStatus
+		e      *probe.Evidence
+		want   string
+	}{
+		{"blind", blind, silence(time.Second, ""), "so the failure may be this machine's own"},
+		{"answered, blind", blind, &probe.Evidence{}, "so the latency may be this machine's own"},
+		{"answered", seen, &probe.Evidence{}, "the target answered, but the controls of f were not seen"},
+		{"asleep", seen, silence(time.Minute, "no answer; "+probe.DidNotRun+" for 3s as the time was up"), "too busy, or asleep"},
+		{"long silence", seen, silence(probe.ShortSilence, ""), "the controls of f were not seen at every instant that matters, so what"},
+		{"short silence", seen, silence(time.Second, ""), "what took under 1.5s can be"},
+		{"short lookup", seen, &probe.Evidence{Suspected: "dns_timeout", Spans: []probe.SpanDetail{{For: probe.ShortSilence}}}, "what took under 2s can be"},
+	} {
+		if got := unvouched("f", tt.status, tt.e); !strings.Contains(got, tt.want) {
+			t.Errorf("%s: got %q, want %q in it", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestTryBriefly: after silence so short that a blip may be over, the person is told so, and not that no control answered.
 func TestTryBriefly(t *testing.T) {
 	silent, err := net.Listen("tcp4", "127.0.0.4:0") // the system accepts, nobody answers
@@ -186,7 +235,7 @@ checks:
   - {name: patient, timeout: 2s, http: {url: "http://`+silent.Addr().String()+`/"}}
 `)
 	code, out, errs := gaikei(t, "try", "-c", path, "brief")
-	if code != exitNegative || !strings.Contains(out, "would have been: response_timeout") || !strings.Contains(errs, "answered afterwards") || !strings.Contains(errs, "a timeout of 2s or more") {
+	if code != exitNegative || !strings.Contains(out, "would have been: response_timeout") || !strings.Contains(errs, "answered afterwards") || !strings.Contains(errs, "what took under 1.5s can be") || !strings.Contains(errs, "a timeout of 2s or more") {
 		t.Errorf("exit code %d, want 1, inconclusive, and what timeout would tell:\n%s%s", code, out, errs)
 	}
 	code, out, errs = gaikei(t, "try", "-c", path, "patient")

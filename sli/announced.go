@@ -12,10 +12,11 @@ const AnnouncedWindow = 28 * 24 * time.Hour
 // AnnouncedLimit is how much announced time within AnnouncedWindow is excluded unless a check says otherwise.
 const AnnouncedLimit = 4 * time.Hour
 
-// An Announcement is time [From, To) in which slots were down because the target said of itself that it is in maintenance.
-// Instants are Unix ms.
+// An Announcement is slots that were down because the target said of itself that it is in maintenance: those at From, From + Step
+// and so on before To. Instants are Unix ms.
 type Announcement struct {
 	From, To int64
+	Step     int64 // ms; 0: all slots in between
 	Limit    int64 // ms
 }
 
@@ -23,9 +24,11 @@ type Announcement struct {
 // the limit was announced in the AnnouncedWindow before it. What is beyond the limit counts as it was observed, so that a
 // banner left up does not hide an outage; and it counts towards the limit itself, so that one left up for good hides none.
 // The announcements are those of one timeline, in any order, all of them that touch the AnnouncedWindow before from or the
-// time until to. They may overlap: announced time is the time in any of them, and where several are the least limit holds.
-func AnnouncedSpans(as []Announcement, from, to int64) []Span {
-	as = slices.DeleteFunc(slices.Clone(as), func(a Announcement) bool { return a.To <= a.From })
+// time until to. Each of their slots stands for its cell of the timetable, and one that is not due for nothing: so it does not matter
+// whether an epoch was known when its slots were. They may overlap: announced time is the time in any of them, and where several are the
+// least limit holds.
+func AnnouncedSpans(as []Announcement, due []Segment, from, to int64) []Span {
+	as = announcedCells(as, due, from-AnnouncedWindow.Milliseconds(), to)
 	if len(as) == 0 {
 		return nil
 	}
@@ -52,6 +55,39 @@ func AnnouncedSpans(as []Announcement, from, to int64) []Span {
 		}
 	}
 	return spans
+}
+
+// announcedCells is the time in [from, to) that announcements stand for, and maybe more of it on both sides.
+func announcedCells(as []Announcement, due []Segment, from, to int64) []Announcement {
+	var cells []Announcement
+	for _, a := range as {
+		for _, s := range due {
+			cells = s.appendAnnounced(cells, a, [2]int64{from - s.Interval, to})
+		}
+	}
+	return cells
+}
+
+// appendAnnounced appends what an announcement stands for of a segment.
+func (s Segment) appendAnnounced(cells []Announcement, a Announcement, in [2]int64) []Announcement {
+	at, n := s.clip(max(a.From, in[0]), min(a.To, in[1]))
+	if n == 0 {
+		return cells
+	}
+	if a.Step == 0 || a.Step == s.Interval {
+		if a.Step > 0 && (at-a.From)%a.Step != 0 {
+			return cells // of another grid
+		}
+		last := at + (n-1)*s.Interval
+		return append(cells, Announcement{From: at, To: last + s.cell(last), Limit: a.Limit})
+	}
+	for range n {
+		if (at-a.From)%a.Step == 0 {
+			cells = append(cells, Announcement{From: at, To: at + s.cell(at), Limit: a.Limit})
+		}
+		at += s.Interval
+	}
+	return cells
 }
 
 // announcedCuts are the instants at which an announcement begins or ends, or leaves the window of what is added up.

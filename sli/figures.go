@@ -190,5 +190,12 @@ func wilson(p, n float64) (low, high float64) {
 	centre := p + z*z/(2*n)
 	half := z * math.Sqrt(p*(1-p)/n+z*z/(4*n*n))
 	scale := 1 + z*z/n
-	return max(0, (centre-half)/scale), min(1, (centre+half)/scale)
+	low, high = max(0, (centre-half)/scale), min(1, (centre+half)/scale)
+	switch p { // what is exact, rounding would miss
+	case 0:
+		low = 0
+	case 1:
+		high = 1
+	}
+	return low, high
 }

@@ -30,6 +30,7 @@ type vector struct {
 	Regions     []scriptedRegion     `json:"regions"`
 	Maintenance []scriptedInterval   `json:"maintenance"`
 	Corrections []scriptedCorrection `json:"corrections"`
+	Limit       *int64               `json:"announced_limit_seconds"`
 	Questions   []question           `json:"questions"`
 }
 
@@ -53,6 +54,7 @@ type scriptedRun struct {
 	Reason    string    `json:"reason"`
 	Latency   float64   `json:"latency_seconds"`
 	Unvouched bool      `json:"unvouched"`
+	Announced bool      `json:"announced"`
 	Received  time.Time `json:"received"`
 }
 
@@ -132,7 +134,7 @@ func (v *vector) answer(t *testing.T, q question) answer {
 	var parts []sli.Part
 	for _, r := range v.Regions {
 		slots := slices.DeleteFunc(v.play(t, &r, q.Now), func(s sli.Slot) bool { return s.At < w.From || s.At >= w.To })
-		part := partOf(slots, v.spans(t, r.Region, w))
+		part := partOf(slots, slices.Concat(v.spans(t, r.Region, w), v.announced(&r, q.Now, w)))
 		part.Region, part.Weight = r.Region, r.Weight
 		parts = append(parts, part)
 		a.Regions = append(a.Regions, sli.RegionReport(w, v.subject(r.Region), part))
@@ -169,15 +171,35 @@ func (v *vector) spans(t *testing.T, region string, w sli.Window) []sli.Span {
 	return slices.DeleteFunc(spans, func(s sli.Span) bool { return s.To <= w.From || s.From >= w.To })
 }
 
+// announced are the spans of what the target announced as far as was received by now, each slot by itself.
+func (v *vector) announced(r *scriptedRegion, now time.Time, w sli.Window) []sli.Span {
+	limit := sli.AnnouncedLimit.Milliseconds()
+	if v.Limit != nil {
+		limit = *v.Limit * 1000
+	}
+	due := r.due()
+	var as []sli.Announcement
+	for _, run := range r.Script {
+		n := 0
+		for at := range sli.Due(due, run.From.UnixMilli(), math.MaxInt64) {
+			if n++; n > run.Count || !run.Announced || run.Received.After(now) {
+				break
+			}
+			as = append(as, sli.Announcement{From: at, To: at + 1, Step: 1, Limit: limit})
+		}
+	}
+	return sli.AnnouncedSpans(as, due, w.From, w.To)
+}
+
 func (i scriptedInterval) span(e sli.Effect) sli.Span {
 	return sli.Span{From: i.From.UnixMilli(), To: i.To.UnixMilli(), Effect: e}
 }
 
-// play returns all due slots of a region from the day before the script to the day after, as known at now.
+// play returns all due slots of a region from the day before the script to the day after, or to now, as known at now.
 func (v *vector) play(t *testing.T, r *scriptedRegion, now time.Time) []sli.Slot {
 	t.Helper()
 	day := r.Epochs[0].From.Truncate(24 * time.Hour)
-	return v.known(t, r, now, day.Add(-24*time.Hour).UnixMilli(), day.Add(48*time.Hour).UnixMilli())
+	return v.known(t, r, now, day.Add(-24*time.Hour).UnixMilli(), max(day.Add(48*time.Hour).UnixMilli(), now.UnixMilli()))
 }
 
 func (r *scriptedRegion) due() []sli.Segment {

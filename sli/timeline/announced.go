@@ -3,22 +3,28 @@ package timeline
 import (
 	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/gaikei/gaikei/sli"
 )
 
-// An announced interval is what slots of a series that its target announced stand for. It is written by the transaction that
-// takes in their results, so that it is there whenever they are, and no report depends on who has what in memory. Blocks do not
-// have it: it never comes back from one.
+// announced is slots of a series that its target announced. It is written by the transaction that takes in their results, so that it is
+// there whenever they are, and no report depends on who has what in memory. Blocks do not have it: it never comes back from one. It is
+// kept as slots and not as the time they stand for: how long that is may become known later, as the epochs do.
 type announced struct {
 	sli.Series
 	sli.Announcement
 }
 
+// announcedAgo is how long before an instant (ms) what was announced may matter in it: for its time to reach into
+// sli.AnnouncedWindow, which no cell is longer than.
+const announcedAgo = 2 * int64(sli.AnnouncedWindow/time.Millisecond)
+
 // SetAnnounced says how much of the time that the target of a check announces is excluded within sli.AnnouncedWindow, by check;
-// sli.AnnouncedLimit for all others. It holds for what is taken in from now on.
+// for all others it is what it was, and sli.AnnouncedLimit if there was none. It holds for what is taken in from now on.
 func (s *Store) SetAnnounced(limits map[string]time.Duration) {
 	ms := make(map[string]int64, len(limits))
 	for check, limit := range limits {
@@ -29,23 +35,24 @@ func (s *Store) SetAnnounced(limits map[string]time.Duration) {
 	s.limits = ms
 }
 
-// announcements are what messages say that targets announced, by series and time; those that touch are one.
+// announcements are what messages say that targets announced, by series and time; those of one grid that follow each other are one.
 func (s *Store) announcements(in []incoming) []announced {
 	var all []announced
 	for i := range in {
 		for k := range in[i].batch.Results {
 			if r := &in[i].batch.Results[k]; r.Announced {
 				x := sli.Series{Check: r.Check, Region: in[i].Region}
-				all = append(all, announced{x, sli.Announcement{From: r.Slot, To: r.Slot + s.cellAt(&in[i], x, r.Slot), Limit: s.limitOf(x.Check)}})
+				step := s.stepAt(&in[i], x, r.Slot)
+				all = append(all, announced{x, sli.Announcement{From: r.Slot, To: r.Slot + step, Step: step, Limit: s.limitOf(x.Check)}})
 			}
 		}
 	}
 	slices.SortFunc(all, func(a, b announced) int {
-		return cmp.Or(compareSeries(a.Series, b.Series), cmp.Compare(a.From, b.From))
+		return cmp.Or(compareSeries(a.Series, b.Series), cmp.Compare(a.Step, b.Step), cmp.Compare(a.From%a.Step, b.From%b.Step), cmp.Compare(a.From, b.From))
 	})
 	out := all[:0]
 	for _, a := range all {
-		if n := len(out); n > 0 && out[n-1].Series == a.Series && a.From <= out[n-1].To {
+		if n := len(out); n > 0 && out[n-1].Series == a.Series && onOneGrid(out[n-1].Announcement, a.Announcement) && a.From <= out[n-1].To {
 			out[n-1].To = max(out[n-1].To, a.To)
 			continue
 		}
@@ -54,18 +61,36 @@ func (s *Store) announcements(in []incoming) []announced {
 	return out
 }
 
+// onOneGrid tells whether the slots of two announcements are so.
+func onOneGrid(a, b sli.Announcement) bool {
+	return a.Step == b.Step && (a.Step == 0 || (a.From-b.From)%a.Step == 0)
+}
+
+// noLimit is the limit of a check that is not configured to have one.
+const noLimit = -1
+
 func (s *Store) limitOf(check string) int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if limit, ok := s.limits[check]; ok {
 		return limit
 	}
-	return sli.AnnouncedLimit.Milliseconds()
+	return noLimit
 }
 
-// cellAt is the interval that the prober of a message follows in a slot; 1 ms if it is not known, which takes out the slot all the
-// same.
-func (s *Store) cellAt(in *incoming, x sli.Series, slot int64) int64 {
+// lastLimit is the limit under which the latest announcement of a series is, for what comes late of a check that was taken out of the
+// configuration.
+func lastLimit(tx *transaction, x sli.Series) (limit int64, err error) {
+	err = tx.one("last allowance", []any{x.Check, x.Region}, &limit)
+	if errors.Is(err, sql.ErrNoRows) {
+		return sli.AnnouncedLimit.Milliseconds(), nil
+	}
+	return limit, err
+}
+
+// stepAt is the interval that the prober of a message follows in a slot, by which its slots go into few rows; 1 ms if it is not known, which
+// makes a row of the slot alone.
+func (s *Store) stepAt(in *incoming, x sli.Series, slot int64) int64 {
 	interval, since := int64(1), int64(-maxInstant)
 	see := func(e epoch) {
 		if e.prober() == in.Prober && since <= e.start && e.start <= slot && e.interval() > 0 {
@@ -87,7 +112,7 @@ func (s *Store) cellAt(in *incoming, x sli.Series, slot int64) int64 {
 	return interval
 }
 
-// putAnnounced writes announced intervals down. One that is there already, as after a redelivery, changes nothing.
+// putAnnounced writes announced slots down. Those that are there already, as after a redelivery, stay what they are.
 func (s *Store) putAnnounced(tx *transaction, as []announced) error {
 	if len(as) == 0 {
 		return nil
@@ -96,47 +121,87 @@ func (s *Store) putAnnounced(tx *transaction, as []announced) error {
 		return err
 	}
 	for _, a := range as {
-		near, err := s.db.announcedNear(tx.ctx, tx, a.Series, a.From, a.To)
+		if a.Limit == noLimit {
+			var err error
+			if a.Limit, err = lastLimit(tx, a.Series); err != nil {
+				return err
+			}
+		}
+		near, err := s.db.announcedNear(tx, a.Series, a.From, a.To)
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(near, func(b sli.Announcement) bool { return b.From <= a.From && b.To >= a.To }) {
-			continue
-		}
-		for _, b := range near {
-			if b.Limit != a.Limit && b.From != a.From {
-				continue
-			}
-			if err := tx.exec("drop announced", a.Check, a.Region, b.From); err != nil {
+		near = slices.DeleteFunc(near, func(b sli.Announcement) bool { return !onOneGrid(a.Announcement, b) })
+		for _, fresh := range unsaid(a.Announcement, near) {
+			if near, err = putJoined(tx, a.Series, fresh, near); err != nil {
 				return err
 			}
-			a.From, a.To = min(a.From, b.From), max(a.To, b.To)
-		}
-		if err := tx.exec("put announced", a.Check, a.Region, a.From, a.To, a.Limit); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
-// announcedNear reads the announced intervals of a series that overlap [from, to) or touch it.
-func (db *database) announcedNear(ctx context.Context, on querier, x sli.Series, from, to int64) ([]sli.Announcement, error) {
+// unsaid are the parts of an announcement that are in none of others on its grid, which are in order of time.
+func unsaid(a sli.Announcement, others []sli.Announcement) []sli.Announcement {
+	var parts []sli.Announcement
+	for _, b := range others {
+		if part := a; a.From < b.From {
+			part.To = min(a.To, b.From)
+			parts = append(parts, part)
+		}
+		a.From = max(a.From, b.To)
+	}
+	if a.From < a.To {
+		parts = append(parts, a)
+	}
+	return parts
+}
+
+// putJoined writes a row, in the place of those under the same limit that it follows or that follow it. It returns the rows there are now.
+func putJoined(tx *transaction, x sli.Series, a sli.Announcement, near []sli.Announcement) ([]sli.Announcement, error) {
+	rest := []sli.Announcement{}
+	for _, b := range near {
+		if b.Limit != a.Limit || b.To != a.From && b.From != a.To {
+			rest = append(rest, b)
+			continue
+		}
+		if err := tx.exec("drop announced", x.Check, x.Region, b.From, b.Step); err != nil {
+			return nil, err
+		}
+		a.From, a.To = min(a.From, b.From), max(a.To, b.To)
+	}
+	return append(rest, a), tx.exec("put announced", x.Check, x.Region, a.From, a.To, a.Step, a.Limit)
+}
+
+// announcedNear reads the announcements of a series that overlap [from, to) or touch it, in order of time, in a transaction.
+func (db *database) announcedNear(tx *transaction, x sli.Series, from, to int64) ([]sli.Announcement, error) {
+	return db.announcedIn(tx.ctx, tx, []any{x.Check, x.Region, from, to})
+}
+
+// announcedSpans is what announcements take out of the slots of a view in [from, to).
+func (s *Store) announcedSpans(ctx context.Context, v *view, from, to int64) ([]sli.Span, error) {
+	as, err := s.db.announcedIn(ctx, s.db.read, []any{v.Check, v.Region, from - announcedAgo, to})
+	return sli.AnnouncedSpans(as, v.due, from, to), err
+}
+
+func (db *database) announcedIn(ctx context.Context, on querier, args []any) ([]sli.Announcement, error) {
 	var as []sli.Announcement
-	err := db.each(ctx, on, "announced near", []any{x.Check, x.Region, from, to}, func(scan func(...any) error) error {
+	err := db.each(ctx, on, "announced near", args, func(scan func(...any) error) error {
 		var a sli.Announcement
-		err := scan(&a.From, &a.To, &a.Limit)
+		err := scan(&a.From, &a.To, &a.Step, &a.Limit)
 		as = append(as, a)
 		return err
 	})
 	return as, err
 }
 
-// announcedOfAll reads the announced intervals of all series that overlap [from, to).
+// announcedOfAll reads the announcements of all series that matter in [from, to).
 func (db *database) announcedOfAll(ctx context.Context, on querier, from, to int64) (map[sli.Series][]sli.Announcement, error) {
 	all := map[sli.Series][]sli.Announcement{}
-	err := db.each(ctx, on, "announced of all", []any{from, to}, func(scan func(...any) error) error {
+	since := max(from-announcedAgo, -maxInstant)
+	err := db.each(ctx, on, "announced of all", []any{since, to}, func(scan func(...any) error) error {
 		var x announced
-		err := scan(&x.Check, &x.Region, &x.From, &x.To, &x.Limit)
+		err := scan(&x.Check, &x.Region, &x.From, &x.To, &x.Step, &x.Limit)
 		all[x.Series] = append(all[x.Series], x.Announcement)
 		return err
 	})

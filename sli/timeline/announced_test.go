@@ -106,7 +106,7 @@ func testAnnounced(t *testing.T, p place) {
 	}
 }
 
-// Of several words about the same time one is kept, and those that touch are one row.
+// Of several words about the same slot the first is kept, and slots that follow each other are one row.
 func TestAnnouncedRows(t *testing.T) { everywhere(t, testAnnouncedRows) }
 
 func testAnnouncedRows(t *testing.T, p place) {
@@ -123,14 +123,97 @@ func testAnnouncedRows(t *testing.T, p place) {
 	}
 	s.SetAnnounced(map[string]time.Duration{"shop": time.Hour})
 	ingest(t, s, message(t, "p", banner(at(4), at(5))), message(t, "p", banner(at(10), at(12))), message(t, "q", banner(at(1), at(2))))
-	got, err := s.db.announcedNear(t.Context(), s.db.read, sli.Series{Check: "shop", Region: "tokyo"}, 0, maxInstant)
+	got, err := s.db.announcedIn(t.Context(), s.db.read, []any{"shop", "tokyo", 0, int64(maxInstant)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	four, one := sli.AnnouncedLimit.Milliseconds(), time.Hour.Milliseconds()
 	ms := func(minute int) int64 { return at(minute).UnixMilli() }
-	want := []sli.Announcement{{From: ms(1), To: ms(4), Limit: four}, {From: ms(4), To: ms(5), Limit: one}, {From: ms(10), To: ms(12), Limit: one}, {From: ms(20), To: ms(20) + 1, Limit: four}}
+	want := []sli.Announcement{
+		{From: ms(1), To: ms(4), Step: 10000, Limit: four},
+		{From: ms(4), To: ms(5), Step: 10000, Limit: one},
+		{From: ms(10), To: ms(11), Step: 10000, Limit: four},
+		{From: ms(11), To: ms(12), Step: 10000, Limit: one},
+		{From: ms(20), To: ms(20) + 1, Step: 1, Limit: four},
+	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("rows (-want +got):\n%s", d)
+	}
+}
+
+// announceOne has a target announce a slot of what fillAll has put into a store: of the down ones one counts no more.
+func announceOne(t *testing.T, s *Store) {
+	t.Helper()
+	r := down("zone", on(2, 4*time.Hour))
+	r.Reason, r.Announced = probe.Status, true
+	ingest(t, s, message(t, "p", probe.Batch{Results: []probe.Result{r}}))
+	reports, err := s.Reports(t.Context(), sli.Query{From: on(-1, 0), To: on(4, 0), Now: noon})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(reports, func(r sli.Report) bool { return r.Excluded.Announced == 1 }) {
+		t.Fatal("got no slot that is announced")
+	}
+}
+
+// Announcements as version 11 of the store has them, as intervals, hold for all slots in them.
+func TestAnnouncedOfVersion11(t *testing.T) { everywhere(t, testAnnouncedOfVersion11) }
+
+func testAnnouncedOfVersion11(t *testing.T, p place) {
+	c := &clock{on(0, time.Hour)}
+	s := p.open(t, c)
+	version := s.db.newest() - 1
+	e := follow("shop")
+	e.From = on(0, 0).UnixMilli()
+	b := banner(on(0, 0), on(0, 10*time.Minute))
+	for i := range b.Results {
+		b.Results[i].Announced = false
+	}
+	b.Epochs = []probe.Epoch{e}
+	ingest(t, s, message(t, "p", b))
+	must(t, s.db.write, "DROP TABLE announced")
+	must(t, s.db.write, schema11SQL)
+	must(t, s.db.write, "INSERT INTO announced VALUES ('shop', 'tokyo', $1, $2, 240000)", on(0, time.Minute).UnixMilli(), on(0, 6*time.Minute).UnixMilli())
+	must(t, s.db.write, "UPDATE meta SET value = $1 WHERE name = 'schema_version'", version)
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = p.open(t, c)
+	defer s.Close()
+	reports, err := s.Reports(t.Context(), sli.Query{From: on(0, 0), To: on(0, 10*time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := reports[0].Excluded.Announced; got != 24 || reports[0].Slots.Bad != 36 {
+		t.Errorf("got %d announced, %d bad, want 24 (4 min of 5), 36", got, reports[0].Slots.Bad)
+	}
+}
+
+// What a check announced that has been taken out of the configuration since is under the limit that it had, also after a restart.
+func TestAnnouncedOfARemovedCheck(t *testing.T) { everywhere(t, testAnnouncedOfARemovedCheck) }
+
+func testAnnouncedOfARemovedCheck(t *testing.T, p place) {
+	c := &clock{on(0, time.Hour)}
+	s := p.open(t, c)
+	s.SetAnnounced(map[string]time.Duration{"shop": time.Minute})
+	b := banner(on(0, 0), on(0, 30*time.Second))
+	e := follow("shop")
+	e.From = on(0, 0).UnixMilli()
+	b.Epochs = []probe.Epoch{e}
+	ingest(t, s, message(t, "p", b))
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = p.open(t, c)
+	defer s.Close()
+	s.SetAnnounced(nil)
+	ingest(t, s, message(t, "p", banner(on(0, 30*time.Second), on(0, 10*time.Minute))))
+	catchUp(t, s)
+	reports, err := s.Reports(t.Context(), sli.Query{From: on(0, 0), To: on(0, 10*time.Minute)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := reports[0].Excluded.Announced; got != 6 {
+		t.Errorf("got %d announced, want 6, which are a minute", got)
 	}
 }

@@ -20,6 +20,7 @@ func TestBackupAndRestore(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "monday.db")
 	s := openStore(t, source, c)
 	fillAll(t, s)
+	announceOne(t, s)
 	want := everythingSaid(t, s)
 	if err := Backup(t.Context(), source, file); err != nil {
 		t.Fatal(err)

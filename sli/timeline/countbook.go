@@ -109,7 +109,7 @@ func (b *book) judge(x sli.Series, from, to int64) (func(sli.Slot) sli.Verdict, 
 	}
 	spans := b.maintenance[x.Check]
 	if as := b.announced[x]; len(as) > 0 {
-		spans = slices.Concat(spans, sli.AnnouncedSpans(as, from, to))
+		spans = slices.Concat(spans, sli.AnnouncedSpans(as, b.s.timelines.of(x).due(), from, to))
 	}
 	if len(b.corrections) > 0 {
 		spans = slices.Concat(spans, sli.CorrectionSpans(b.corrections, x, from, to))
@@ -130,7 +130,7 @@ func (b *book) look(since int64) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.announced, err = b.s.db.announcedOfAll(b.ctx, b.tx, since-sli.AnnouncedWindow.Milliseconds(), maxInstant); err != nil {
+	if b.announced, err = b.s.db.announcedOfAll(b.ctx, b.tx, since, maxInstant); err != nil {
 		return err
 	}
 	b.corrections, err = b.s.db.corrections(b.ctx, b.tx, since, maxInstant)

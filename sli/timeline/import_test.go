@@ -30,6 +30,7 @@ func TestImport(t *testing.T) {
 	s := openStore(t, source, &clock{noon})
 	setMaintenance(t, s, once("m", 0, 1, "shop"))
 	fillAll(t, s)
+	announceOne(t, s)
 	correct(t, s, corrected("kept", on(0, 0), on(0, 5*time.Hour), "bad"))
 	correct(t, s, corrected("ended", on(1, 0), on(1, 5*time.Hour), "good"))
 	revoke(t, s, "ended")
@@ -41,7 +42,7 @@ func TestImport(t *testing.T) {
 	want["connect"] = "K1 K2! 1:m c:d shop:added"
 	for _, what := range []string{"once", "twice"} {
 		done := importInto(t, source, p)
-		if d := cmp.Diff(Imported{Series: 4, Days: 12, Epochs: 4, Messages: 1}, done); d != "" {
+		if d := cmp.Diff(Imported{Series: 4, Days: 12, Epochs: 4, Messages: 2}, done); d != "" {
 			t.Errorf("%s (-want +got):\n%s", what, d)
 		}
 		to := p.open(t, &clock{noon})

@@ -85,7 +85,7 @@ func (s *Store) track(ctx context.Context, c *tracked, corrections []sli.Correct
 	for i := range c.views {
 		v := c.views[i]
 		begin := from - longestCell(v.due)
-		spans, err := s.aside(ctx, v.Series, begin, to)
+		spans, err := s.aside(ctx, &v, begin, to)
 		if err != nil {
 			return err
 		}

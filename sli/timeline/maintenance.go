@@ -174,19 +174,25 @@ func (s *Store) Spans(ctx context.Context, x sli.Series, from, to int64) ([]sli.
 	if err != nil {
 		return nil, err
 	}
-	spans, err := s.aside(ctx, x, from, to)
+	s.mu.RLock()
+	v := view{Series: x}
+	if t := s.timelines.of(x); t != nil {
+		v.due = t.due()
+	}
+	s.mu.RUnlock()
+	spans, err := s.aside(ctx, &v, from, to)
 	return append(spans, sli.CorrectionSpans(corrections, x, from, to)...), err
 }
 
 // aside returns the maintenance and the announcements that touch [from, to) of a timeline: what changes how its slots count, but
 // for corrections.
-func (s *Store) aside(ctx context.Context, x sli.Series, from, to int64) ([]sli.Span, error) {
-	spans, err := s.maintenanceSpans(ctx, x.Check, from, to)
+func (s *Store) aside(ctx context.Context, v *view, from, to int64) ([]sli.Span, error) {
+	spans, err := s.maintenanceSpans(ctx, v.Check, from, to)
 	if err != nil {
 		return nil, err
 	}
-	as, err := s.db.announcedNear(ctx, s.db.read, x, from-sli.AnnouncedWindow.Milliseconds(), to)
-	return append(spans, sli.AnnouncedSpans(as, from, to)...), err
+	announced, err := s.announcedSpans(ctx, v, from, to)
+	return append(spans, announced...), err
 }
 
 // maintenanceSpans returns the maintenance of a check that touches [from, to).

@@ -78,7 +78,7 @@ func openPostgres(ctx context.Context, address string) (_ *database, where strin
 		return nil, "", err
 	}
 	where = described(cfg)
-	db := newDatabase(queriesPGSQL, schemaPGSQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL+schema7PGSQL, schema11SQL)
+	db := newDatabase(queriesPGSQL, schemaPGSQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL+schema7PGSQL, schema11SQL, schema12SQL)
 	db.patience = patience
 	db.write = stdlib.OpenDB(*cfg, stdlib.OptionAfterConnect(setUp(settings)))
 	db.write.SetMaxOpenConns(writers)

@@ -183,12 +183,11 @@ func (c *reporting) manyMaintenances(ctx context.Context) error {
 }
 
 // announcedIn is what of announcements is in the window of a series.
-func (c *reporting) announcedIn(ctx context.Context, x sli.Series) ([]sli.Span, error) {
+func (c *reporting) announcedIn(ctx context.Context, v *view) ([]sli.Span, error) {
 	if c.announced != nil {
-		return sli.AnnouncedSpans(c.announced[x], c.w.From, c.w.To), nil
+		return sli.AnnouncedSpans(c.announced[v.Series], v.due, c.w.From, c.w.To), nil
 	}
-	as, err := c.s.db.announcedNear(ctx, c.s.db.read, x, c.w.From-sli.AnnouncedWindow.Milliseconds(), c.w.To)
-	return sli.AnnouncedSpans(as, c.w.From, c.w.To), err
+	return c.s.announcedSpans(ctx, v, c.w.From, c.w.To)
 }
 
 // maintenanceOf is what of maintenance touches the window of a check.

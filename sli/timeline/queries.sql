@@ -117,17 +117,20 @@ SELECT COUNT(*) FROM maintenance WHERE check_id = $1 AND name = $2 AND start <= 
 DELETE FROM maintenance WHERE stop < $1;
 
 -- name: announced near
-SELECT start, stop, allowance FROM announced WHERE check_id = $1 AND region = $2 AND start <= $4 AND stop >= $3 ORDER BY start;
+SELECT start, stop, step, allowance FROM announced WHERE check_id = $1 AND region = $2 AND start <= $4 AND stop >= $3 ORDER BY start;
+
+-- name: last allowance
+SELECT allowance FROM announced WHERE check_id = $1 AND region = $2 ORDER BY start DESC LIMIT 1;
 
 -- name: put announced
-INSERT INTO announced (check_id, region, start, stop, allowance) VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (check_id, region, start) DO UPDATE SET stop = excluded.stop, allowance = excluded.allowance;
+INSERT INTO announced (check_id, region, start, stop, step, allowance) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (check_id, region, start, step) DO UPDATE SET stop = excluded.stop, allowance = excluded.allowance;
 
 -- name: drop announced
-DELETE FROM announced WHERE check_id = $1 AND region = $2 AND start = $3;
+DELETE FROM announced WHERE check_id = $1 AND region = $2 AND start = $3 AND step = $4;
 
 -- name: announced of all
-SELECT check_id, region, start, stop, allowance FROM announced WHERE start < $2 AND stop > $1 ORDER BY check_id, region, start;
+SELECT check_id, region, start, stop, step, allowance FROM announced WHERE start < $2 AND stop > $1 ORDER BY check_id, region, start;
 
 -- name: forget announced
 DELETE FROM announced WHERE stop < $1;

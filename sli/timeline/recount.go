@@ -107,7 +107,7 @@ func (s *Store) askFollowing(tx *transaction, f *folding, day int64) error {
 	if day >= today {
 		return nil
 	}
-	as, err := s.db.announcedNear(tx.ctx, tx, f.t.Series, day*dayMillis, (day+1)*dayMillis)
+	as, err := s.db.announcedNear(tx, f.t.Series, day*dayMillis, (day+1)*dayMillis)
 	if err != nil || len(as) == 0 {
 		return err
 	}

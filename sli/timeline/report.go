@@ -180,7 +180,7 @@ func (c *reporting) prepare(ctx context.Context, checks [][]*timeline) error {
 		return err
 	}
 	var err error
-	c.announced, err = c.s.db.announcedOfAll(ctx, c.s.db.read, c.w.From-sli.AnnouncedWindow.Milliseconds(), c.w.To)
+	c.announced, err = c.s.db.announcedOfAll(ctx, c.s.db.read, c.w.From, c.w.To)
 	return err
 }
 
@@ -224,7 +224,7 @@ func (c *reporting) count(ctx context.Context, cs []counted) (err error) {
 				return err
 			}
 		}
-		announced, err := c.announcedIn(ctx, cs[i].Series)
+		announced, err := c.announcedIn(ctx, &cs[i].view)
 		if err != nil {
 			return err
 		}

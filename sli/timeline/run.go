@@ -150,7 +150,7 @@ func deleteBefore(tx *transaction, cutoff, evidence int64) error {
 	if err := tx.exec("forget maintenance", cutoff); err != nil {
 		return err
 	}
-	if err := tx.exec("forget announced", cutoff-sli.AnnouncedWindow.Milliseconds()); err != nil {
+	if err := tx.exec("forget announced", cutoff-announcedAgo); err != nil {
 		return err
 	}
 	return tx.exec("forget evidence", max(evidence, cutoff))

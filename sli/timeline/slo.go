@@ -235,7 +235,7 @@ func (m *members) amounts(ctx context.Context, v *view, spans []sli.Span, x sli.
 
 func (m *members) spans(ctx context.Context, v *view) ([]sli.Span, error) {
 	from := m.w.Cuts[0] - longestCell(v.due)
-	spans, err := m.s.aside(ctx, v.Series, from, m.w.To)
+	spans, err := m.s.aside(ctx, v, from, m.w.To)
 	corrected := sli.CorrectionSpans(m.corrections, v.Series, from, m.w.To)
 	m.corrected = m.corrected || slices.ContainsFunc(corrected, func(x sli.Span) bool { return x.To > m.w.From })
 	return append(spans, corrected...), err

@@ -47,6 +47,9 @@ var schema10SQLiteSQL string
 //go:embed schema11.sql
 var schema11SQL string
 
+//go:embed schema12.sql
+var schema12SQL string
+
 //go:embed queries_sqlite.sql
 var queriesSQLiteSQL string
 
@@ -54,7 +57,7 @@ var queriesSQLiteSQL string
 const databaseName = "gaikei.db"
 
 func newSQLite() *database {
-	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL+schema10SQLiteSQL, schema11SQL)
+	db := newDatabase(queriesSQLiteSQL, schemaSQL, schema2SQL, schema3SQL, schema4SQL, schema5SQL, schema6SQL, schema7SQL, schema8SQL, schema9SQL, schema10SQL+schema10SQLiteSQL, schema11SQL, schema12SQL)
 	db.prepares = true
 	return db
 }

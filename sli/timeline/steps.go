@@ -99,7 +99,7 @@ func (s *Store) steps1(ctx context.Context, x stepping, cs []counted, correction
 	tallies, observed := make([][]sli.Tally, len(cs)), make([][]*sli.Tally, len(cs))
 	for i := range cs {
 		corrected := sli.CorrectionSpans(corrections, cs[i].Series, x.From, x.To)
-		aside, err := s.aside(ctx, cs[i].Series, x.From, x.To)
+		aside, err := s.aside(ctx, &cs[i].view, x.From, x.To)
 		if err != nil {
 			return nil, err
 		}

@@ -54,6 +54,13 @@ func stage(t *testing.T, v *vector) *theatre {
 	if _, err := h.Ordinals(t.Context(), regions); err != nil {
 		t.Fatal(err)
 	}
+	if v.Limit != nil {
+		limits := map[string]time.Duration{}
+		for _, check := range checks {
+			limits[check] = time.Duration(*v.Limit) * time.Second
+		}
+		h.SetAnnounced(limits)
+	}
 	h.maintain(t, checks)
 	h.correct(t, checks)
 	return h
@@ -160,7 +167,7 @@ func (v *vector) batch(t *testing.T, check string, due []sli.Segment, run *scrip
 			t.Fatalf("no slot is due at %v", run.From)
 		}
 		x := probe.Result{
-			Check: check, Slot: at, Outcome: named(t, []probe.Outcome{probe.Up, probe.Down, probe.ExpectedUnreachable, probe.Unexpected, probe.Inconclusive, probe.Missed}, run.Outcome), Latency: probe.NoLatency, Unvouched: run.Unvouched,
+			Check: check, Slot: at, Outcome: named(t, []probe.Outcome{probe.Up, probe.Down, probe.ExpectedUnreachable, probe.Unexpected, probe.Inconclusive, probe.Missed}, run.Outcome), Latency: probe.NoLatency, Unvouched: run.Unvouched, Announced: run.Announced,
 			Attempts: 1, Phases: noPhases(),
 		}
 		if run.Reason != "" {

@@ -29,6 +29,7 @@ type vector struct {
 	Regions     []scriptedRegion     `json:"regions"`
 	Maintenance []scriptedInterval   `json:"maintenance"`
 	Corrections []scriptedCorrection `json:"corrections"`
+	Limit       *int64               `json:"announced_limit_seconds"`
 	Questions   []question           `json:"questions"`
 	Now         time.Time            `json:"now"`
 	SLOs        []scriptedSLO        `json:"slos"`
@@ -57,6 +58,7 @@ type scriptedRun struct {
 	Reason    string    `json:"reason"`
 	Latency   float64   `json:"latency_seconds"`
 	Unvouched bool      `json:"unvouched"`
+	Announced bool      `json:"announced"`
 	Received  time.Time `json:"received"`
 }
 

@@ -69,6 +69,8 @@ func TestValidateSourceAndResolver(t *testing.T) {
 		{Check{Kind: &TCP{Address: "a.example:1"}, Resolver: []string{"ns.example"}}, "resolver[0]: found \"ns.example\", wanted an address"},
 		{Check{Kind: &TCP{Address: "a.example:1"}, Resolver: []string{"192.0.2.53", "192.0.2.53:53"}}, "resolver[1]: found 192.0.2.53:53 again"},
 		{Check{Kind: &TCP{Address: "192.0.2.1:1"}, Resolver: []string{"192.0.2.53"}}, "resolver: the target is an address"},
+		{Check{Kind: &DNS{Server: "system", Name: "a.example"}, Resolver: []string{"192.0.2.53"}}, "resolver: the target is an address"},
+		{Check{Kind: &DNS{Server: "192.0.2.1", Name: "example", Type: RRType(dns.TypeSOA), Serial: &SOASerial{EqualTo: []string{"ns2.example"}}}, Resolver: []string{"192.0.2.53"}}, ""},
 	}
 	for _, tt := range tests {
 		if ps := tt.check.Kind.Validate(); ps != nil {

@@ -17,7 +17,9 @@ import (
 func TestSource(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 8)
-	base := web(t, func(_ http.ResponseWriter, r *http.Request) { seen <- r.RemoteAddr })
+	page := func(_ http.ResponseWriter, r *http.Request) { seen <- r.RemoteAddr }
+	ca := newAuthority(t)
+	base, quick := web(t, page), quicWeb(t, page, ca.issue(t, "source.test", -1, 90))
 	tcp := serve(t, func(c net.Conn) { seen <- c.RemoteAddr().String() })
 	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -29,7 +31,10 @@ func TestSource(t *testing.T) {
 	})}
 	go func() { _ = server.ActivateAndServe() }()
 	t.Cleanup(func() { _ = server.Shutdown() })
-	kinds := []Kind{&HTTP{URL: base}, &TCP{Address: tcp}, &DNS{Server: udp.LocalAddr().String(), Name: "a.example"}}
+	kinds := []Kind{
+		&HTTP{URL: base}, &HTTP{URL: "https://" + quick, Protocol: HTTP3, TLS: TLS{CA: ca.pem, ServerName: "source.test"}},
+		&TCP{Address: tcp}, &DNS{Server: udp.LocalAddr().String(), Name: "a.example"},
+	}
 	for _, k := range kinds {
 		a := attemptOf(t, &Check{Kind: k, Source: "127.0.0.9"}, &World{}, 20*time.Second)
 		wantReason(t, &a, ReasonNone)

@@ -38,6 +38,30 @@ func otherNames() []otherName {
 	}
 }
 
+// peerNames are options of other monitors, and what they are called here; docs/checks.md has all of them.
+func peerNames(t reflect.Type) map[string]string {
+	switch t {
+	case checkType:
+		return map[string]string{"conditions": "assert", "frequency": "interval", "prober": "http, tcp or dns", "enable": "enabled", "tags": "labels"}
+	case reflect.TypeFor[probe.HTTP]():
+		return map[string]string{
+			"valid_status_codes": "status", "accepted_statuscodes": "status", "expectedStatusCode": "status", "basic_auth": "auth: {basic: …}",
+			"bearer_token": "auth: {bearer: …}", "authorization": "auth", "tls_config": "tls", "proxy_url": "proxy", "body_file": "send: {file: …}",
+			"follow_redirects": "redirects", "no_follow_redirects": "redirects: 0", "preferred_ip_protocol": "ip: prefer4",
+			"fail_if_body_matches_regexp": "body: {not_regex: …}", "fail_if_body_not_matches_regexp": "body: {regex: …}", "keyword": "body: {contains: …}",
+			"fail_if_header_matches": "header: {NAME: {not_regex: …}}", "fail_if_header_not_matches": "header: {NAME: {regex: …}}", "body_size_limit": "body: {max_size: …}",
+		}
+	case reflect.TypeFor[probe.TCP]():
+		return map[string]string{"query_response": "dialogue", "tls_config": "tls", "preferred_ip_protocol": "ip: prefer4", "host": "address: HOST:PORT", "port": "address: HOST:PORT"}
+	case reflect.TypeFor[probe.DNS]():
+		return map[string]string{
+			"query_name": "name", "query_type": "type", "query_class": "class", "valid_rcodes": "rcode", "transport_protocol": "transport", "tls_config": "tls",
+			"validate_answer_rrs": "answer", "validate_authority_rrs": "authority", "validate_additional_rrs": "additional", "min_answers": "answer: {count: {min: …}}",
+		}
+	}
+	return nil
+}
+
 func isKindStruct(t reflect.Type) bool { return reflect.PointerTo(t).Implements(kindType) }
 
 // elsewhere tells where a key is written that does not stand where it was found; empty if it is nowhere near.
@@ -46,6 +70,9 @@ func elsewhere(key string, t reflect.Type) string {
 		if o.in(t) && slices.Contains(o.keys, key) {
 			return o.hint
 		}
+	}
+	if name := peerNames(t)[key]; name != "" {
+		return "here it is " + name
 	}
 	if isKindStruct(t) && slices.Contains(keysOf(checkType), key) {
 		return key + " belongs to the check, beside the kind"

@@ -193,13 +193,13 @@ func (v *sectionView) note(list string, ms []RecordMatch, held, grows bool) {
 	v.add(Observation{What: v.name + "." + list, Want: clip(strings.Join(texts, ", "), maxLine), Got: shownData(v.all, shown), Held: held, Reason: Answer}, grows)
 }
 
-// add adds an observation. A part of an answer shows only what is there.
+// add adds an observation. A part of an answer shows only what is there. What was wrong with it comes first: long records are cut off.
 func (v *sectionView) add(o Observation, grows bool) {
 	if v.truncated && o.Held != grows {
-		o.Held, o.Got = false, o.Got+" (the answer was truncated; use transport: tcp)"
+		o.Held, o.Got = false, "a part of the answer, which was truncated (use transport: tcp): "+o.Got
 	}
 	if v.late { // an answer that is hard to match hides nothing
-		o.Held, o.Got = false, o.Got+" ("+undecided.String()+")"
+		o.Held, o.Got = false, undecided.String()+": "+o.Got
 	}
 	v.obs = append(v.obs, o)
 }

@@ -28,7 +28,7 @@ func TestRecordMatchingEndsInTime(t *testing.T) {
 	wantReason(t, &a, Answer)
 	got := map[string]bool{}
 	for _, o := range a.Detail.Assertions {
-		if late := strings.HasSuffix(o.Got, " (not decided in time)"); late == o.Held {
+		if late := strings.HasPrefix(o.Got, "not decided in time: "); late == o.Held {
 			t.Errorf("%s: got %q, held: %v", o.What, o.Got, o.Held)
 		}
 		got[o.What] = o.Held
@@ -82,5 +82,21 @@ func TestRecordsAreShownWhole(t *testing.T) {
 		if got := a.Detail.Assertions[1].Got; got != strings.TrimSpace(want) {
 			t.Errorf("%s: got %q, want %q", m.String(), got, want)
 		}
+	}
+}
+
+// TestTruncatedIsSaidFirst: that a part of the answer is missing is told where long records are not cut off.
+func TestTruncatedIsSaidFirst(t *testing.T) {
+	t.Parallel()
+	s := answering(t, func(w dns.ResponseWriter, q *dns.Msg) {
+		m := replyTo(t, q, 0, `www.example. 300 IN TXT "`+strings.Repeat("x", 250)+`" "`+strings.Repeat("y", 250)+`"`)
+		m.Truncated = true
+		respond(t, w, m)
+	})
+	retry := false
+	a := look(t, &DNS{Server: s, Name: "www.example", Type: RRType(dns.TypeTXT), RetryOverTCP: &retry, Answer: AnswerMatch{Exact: Data("x")}})
+	wantReason(t, &a, Answer)
+	if want := "answer.exact: found a part of the answer, which was truncated (use transport: tcp): "; !strings.HasPrefix(a.Detail.Error, want) {
+		t.Errorf("the error is %q, want it to begin with %q", a.Detail.Error, want)
 	}
 }

@@ -36,7 +36,6 @@ var blackboxKeys = map[string]string{
 	"query_name":                        "write name",
 	"query_response":                    "write dialogue: [{send: …}, {expect: …}]",
 	"query_type":                        "write type",
-	"source_ip_address":                 "write source, beside the kind",
 	"tls_config":                        "write tls",
 	"transport_protocol":                "write transport",
 	"valid_http_versions":               "write protocol: http1, http2 or http3",

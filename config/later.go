@@ -19,26 +19,12 @@ type laterSet struct {
 func laterKeys() []laterSet {
 	const noOption = "remove it; this version has no such option"
 	return []laterSet{
-		{typeOf[probe.Check], []string{"egress", "maintenance"}, noOption},
 		{typeOf[Web], []string{"rate_limit"}, "remove it; this version limits no rates, a proxy in front can"},
-		{typeOf[probe.HTTP], []string{
-			"source", "interface", "resolvers", "max",
-		}, noOption},
-		{typeOf[probe.TCP], []string{"source", "interface", "max"}, noOption},
-		{typeOf[probe.DNS], []string{
-			"source", "interface", "max",
-		}, noOption},
+		{typeOf[probe.TLS], []string{"alpn"}, "remove it; what an http check offers follows from protocol, and a tcp check offers none"},
 	}
 }
 
 func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
-
-// laterNested is what comes below the options that are there already.
-func laterNested() []string {
-	return []string{
-		"certificate", "client_certificate", "alpn", "json",
-	}
-}
 
 // laterKey tells what to do about a key that is designed and not built yet; empty for any other.
 func laterKey(t reflect.Type, key string) string {
@@ -46,9 +32,6 @@ func laterKey(t reflect.Type, key string) string {
 		if l.in() == t && slices.Contains(l.keys, key) {
 			return l.why
 		}
-	}
-	if t.PkgPath() == checkType.PkgPath() && slices.Contains(laterNested(), key) {
-		return "remove it; this version has no such option"
 	}
 	return ""
 }

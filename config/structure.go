@@ -178,17 +178,14 @@ func (d *decoder) unknown(k *yaml.Node, v reflect.Value, path string) {
 		return
 	}
 	keys := keysOf(t)
-	hint := meant(k.Value, keys)
-	switch near := nearest(k.Value, keys); {
+	hint := elsewhere(k.Value, t)
+	near := nearest(k.Value, keys)
+	switch {
+	case hint != "":
 	case near != "":
+		hint = "did you mean " + near + "?"
 		d.spoil(join(path, near))
-	default:
-		hint = elsewhere(k.Value, t)
-	}
-	if hint == "" {
-		hint = blackboxKeys[k.Value]
-	}
-	if hint == "" && len(keys) > 0 {
+	case len(keys) > 0:
 		hint = "known here: " + strings.Join(keys, ", ")
 	}
 	d.tell(s, "unknown key "+found(k.Value), hint)
@@ -197,22 +194,6 @@ func (d *decoder) unknown(k *yaml.Node, v reflect.Value, path string) {
 func meant(word string, keys []string) string {
 	if near := nearest(word, keys); near != "" {
 		return "did you mean " + near + "?"
-	}
-	return ""
-}
-
-// elsewhere tells where a key of checks or kinds belongs that stands in the wrong one of them.
-func elsewhere(key string, t reflect.Type) string {
-	if t == checkType {
-		for _, name := range kindNames() {
-			if slices.Contains(keysOf(reflect.TypeOf(probe.Kinds[name]()).Elem()), key) {
-				return key + " belongs below " + name
-			}
-		}
-		return ""
-	}
-	if reflect.PointerTo(t).Implements(kindType) && slices.Contains(keysOf(checkType), key) {
-		return key + " belongs to the check, beside the kind"
 	}
 	return ""
 }

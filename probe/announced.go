@@ -35,7 +35,7 @@ func (a *Announced) prepare(accepted []CodeRange) ([]headerRule, []Problem) {
 	}
 	if a.Limit < 0 || a.Limit > maxAnnounced {
 		ps = append(ps, Problem{
-			Field: "announced.limit", Message: fmt.Sprintf("found %v, want 0 (all of it counts) to %v, the time that it is added up over", a.Limit, maxAnnounced),
+			Field: "announced.limit", Message: fmt.Sprintf("found %v, want 0 (all of it counts) to 28d, the time that it is added up over", a.Limit),
 		})
 	}
 	if !slices.ContainsFunc(slices.Collect(maps.Values(a.Header)), func(m HeaderMatch) bool { return !m.Absent && !m.Optional }) {

@@ -38,7 +38,6 @@ var variables = [numScopes]string{
 
 // options declare the variables of a scope.
 func (s scope) options() []cel.EnvOption {
-	tags := types.ParseStructTags(true)
 	opts := []cel.EnvOption{
 		cel.ExtendedValidations(), cel.EnableMacroCallTracking(), cel.CrossTypeNumericComparisons(true),
 		cel.ParserExpressionSizeLimit(maxAssertion), cel.RegexProgramSizeLimit(maxRegexProgram),
@@ -54,23 +53,20 @@ func (s scope) options() []cel.EnvOption {
 			cel.Variable("json", cel.DynType))
 	}
 	if s == scopeHTTPS || s == scopeTLS || s == scopeSecureTalk || s == scopeSecureDNS {
-		opts = append(opts, cel.Types(cel.NativeTypeFor[seenTLS](tags, cel.NativeTypeAlias("gaikei.TLS"))), cel.Variable("tls", cel.ObjectType("gaikei.TLS")))
+		opts = append(opts, object[seenTLS]("gaikei.TLS"), cel.Variable("tls", cel.ObjectType("gaikei.TLS")))
 	}
 	if s == scopeTalk || s == scopeSecureTalk {
-		opts = append(opts,
-			cel.Types(
-				cel.NativeTypeFor[seenStep](tags, cel.NativeTypeAlias("gaikei.Step")),
-				cel.NativeTypeFor[seenTCP](tags, cel.NativeTypeAlias("gaikei.TCP"))),
-			cel.Variable("tcp", cel.ObjectType("gaikei.TCP")))
+		opts = append(opts, object[seenStep]("gaikei.Step"), object[seenTCP]("gaikei.TCP"), cel.Variable("tcp", cel.ObjectType("gaikei.TCP")))
 	}
 	if s == scopeDNS || s == scopeSecureDNS {
-		opts = append(opts,
-			cel.Types(
-				cel.NativeTypeFor[seenRecord](tags, cel.NativeTypeAlias("gaikei.Record")),
-				cel.NativeTypeFor[seenDNS](tags, cel.NativeTypeAlias("gaikei.DNS"))),
-			cel.Variable("dns", cel.ObjectType("gaikei.DNS")))
+		opts = append(opts, object[seenRecord]("gaikei.Record"), object[seenDNS]("gaikei.DNS"), cel.Variable("dns", cel.ObjectType("gaikei.DNS")))
 	}
 	return opts
+}
+
+// object declares a struct, with the fields that have tags.
+func object[T any](name string) cel.EnvOption {
+	return cel.Types(cel.NativeTypeFor[T](types.ParseStructTags(true), cel.NativeTypeAlias(name)))
 }
 
 // compiled are the expressions of the process. It is a variable, as the roots of the system are one to crypto/x509: checks

@@ -157,7 +157,7 @@ func (s *bodyScan) finish() {
 	s.regexes = make([]found, 0, len(s.match.Regex)+len(s.match.NotRegex))
 	for _, list := range [...][]*regexp.Regexp{s.match.Regex, s.match.NotRegex} {
 		for _, re := range list {
-			s.regexes = append(s.regexes, foundIf(re.Match(s.head)))
+			s.regexes = append(s.regexes, foundIn([][]byte{s.head}, re.Match))
 		}
 	}
 }

@@ -115,18 +115,17 @@ func (q *question) observe() []Observation {
 
 func (q *question) observeFlags(obs []Observation) []Observation {
 	for _, f := range q.d.Flags {
-		set := f.in(q.reply)
-		obs = append(obs, Observation{What: "flags", Want: f.String(), Got: setText(set), Held: set, Reason: Flags})
+		obs = append(obs, Observation{What: "flags", Want: f.String(), Got: f.state(q.reply), Held: f.in(q.reply), Reason: Flags})
 	}
 	for _, f := range q.d.NotFlags {
-		set := f.in(q.reply)
-		obs = append(obs, Observation{What: "not_flags", Want: "not " + f.String(), Got: setText(set), Held: !set, Reason: Flags})
+		obs = append(obs, Observation{What: "not_flags", Want: "not " + f.String(), Got: f.state(q.reply), Held: !f.in(q.reply), Reason: Flags})
 	}
 	return obs
 }
 
-func setText(set bool) string {
-	if set {
+// state is what a reply has of a flag, for people.
+func (f DNSFlag) state(reply *dns.Msg) string {
+	if f.in(reply) {
 		return "set"
 	}
 	return "not set"

@@ -1,8 +1,10 @@
 package probe
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -116,6 +118,12 @@ func (d *datum) shownText() string {
 	return d.shown
 }
 
+// data is the record for people who asked for no more than its data.
+func (d datum) data() string { return d.shown }
+
+// record is the whole record for people.
+func (d datum) record() string { return strings.ReplaceAll(d.rr.String(), "\t", " ") }
+
 func dataOf(rrs []dns.RR) []datum {
 	ds := make([]datum, 0, len(rrs))
 	for _, rr := range rrs {
@@ -140,8 +148,10 @@ type sectionView struct {
 	all       []datum
 	counted   []datum // without signatures that come along
 	truncated bool
-	got       string
 	obs       []Observation
+	ctx       context.Context // ends the matching
+	steps     int64           // of matching so far, at most
+	late      bool            // the time was over before a record was decided
 }
 
 // observeSection compares a section. What a truncated reply does not show is not judged as missing from the zone: it fails
@@ -150,16 +160,15 @@ func (q *question) observeSection(name string, m *AnswerMatch, rrs []dns.RR) []O
 	if !m.set() {
 		return nil
 	}
-	v := sectionView{name: name, match: m, all: dataOf(rrs), truncated: q.reply.Truncated}
+	v := sectionView{name: name, match: m, all: dataOf(rrs), truncated: q.reply.Truncated, ctx: q.ctx}
 	v.counted = v.all
 	if uint16(q.d.rrType()) != dns.TypeRRSIG {
 		v.counted = slices.DeleteFunc(slices.Clone(v.all), func(d datum) bool { return d.rr.Header().Rrtype == dns.TypeRRSIG })
 	}
-	v.got = shownData(v.all)
-	v.note("any", m.Any, among(v.all, m.Any) > 0, true)
-	v.note("all", m.All, among(v.all, m.All) == len(m.All), true)
-	v.note("none", m.None, among(v.all, m.None) == 0, false)
-	exact := among(v.counted, m.Exact) == len(m.Exact) && known(v.counted, m.Exact)
+	v.note("any", m.Any, v.among(v.all, m.Any) > 0, true)
+	v.note("all", m.All, v.among(v.all, m.All) == len(m.All), true)
+	v.note("none", m.None, v.among(v.all, m.None) == 0, false)
+	exact := v.among(v.counted, m.Exact) == len(m.Exact) && v.known(v.counted, m.Exact)
 	v.note("exact", m.Exact, exact, !exact)
 	if c := m.Count; c != nil {
 		held := c.has(len(v.counted))
@@ -177,22 +186,29 @@ func (v *sectionView) note(list string, ms []RecordMatch, held, grows bool) {
 	for i := range ms {
 		texts[i] = ms[i].String()
 	}
-	v.add(Observation{What: v.name + "." + list, Want: clip(strings.Join(texts, ", "), maxLine), Got: v.got, Held: held, Reason: Answer}, grows)
+	shown := datum.data
+	if slices.ContainsFunc(ms, func(m RecordMatch) bool { return m.TTL.Set || m.Name != "" }) {
+		shown = datum.record
+	}
+	v.add(Observation{What: v.name + "." + list, Want: clip(strings.Join(texts, ", "), maxLine), Got: shownData(v.all, shown), Held: held, Reason: Answer}, grows)
 }
 
-// add adds an observation. A part of an answer shows only what is there.
+// add adds an observation. A part of an answer shows only what is there. What was wrong with it comes first: long records are cut off.
 func (v *sectionView) add(o Observation, grows bool) {
 	if v.truncated && o.Held != grows {
-		o.Held, o.Got = false, o.Got+" (the answer was truncated; use transport: tcp)"
+		o.Held, o.Got = false, "a part of the answer, which was truncated (use transport: tcp): "+o.Got
+	}
+	if v.late { // an answer that is hard to match hides nothing
+		o.Held, o.Got = false, undecided.String()+": "+o.Got
 	}
 	v.obs = append(v.obs, o)
 }
 
 // among counts those matches that a record is.
-func among(ds []datum, ms []RecordMatch) int {
+func (v *sectionView) among(ds []datum, ms []RecordMatch) int {
 	n := 0
 	for i := range ms {
-		if slices.ContainsFunc(ds, func(d datum) bool { return ms[i].is(&d) }) {
+		if slices.ContainsFunc(ds, func(d datum) bool { return v.is(&ms[i], &d) }) {
 			n++
 		}
 	}
@@ -200,22 +216,47 @@ func among(ds []datum, ms []RecordMatch) int {
 }
 
 // known reports whether every record is one of the matches.
-func known(ds []datum, ms []RecordMatch) bool {
-	return !slices.ContainsFunc(ds, func(d datum) bool {
-		return !slices.ContainsFunc(ms, func(m RecordMatch) bool { return m.is(&d) })
-	})
+func (v *sectionView) known(ds []datum, ms []RecordMatch) bool {
+	for i := range ds {
+		if !slices.ContainsFunc(ms, func(m RecordMatch) bool { return v.is(&m, &ds[i]) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// is reports whether a record is the one that is meant. All that is matched in one go takes no longer than one body that is; more
+// of it can be interrupted, and what is not decided in time is not the one.
+func (v *sectionView) is(m *RecordMatch, d *datum) bool {
+	switch {
+	case v.late || !m.fits(d):
+		return false
+	case m.Regex == nil:
+		return true
+	}
+	text := d.shownText()
+	v.steps += int64(m.steps) * int64(len(text)+1)
+	if v.steps <= quickSteps {
+		return m.Regex.MatchString(text)
+	}
+	var ps patterns
+	ps.begin(v.ctx, []*regexp.Regexp{m.Regex})
+	ps.feed([]byte(text))
+	f := ps.end()[0]
+	v.late = f == undecided
+	return f == present
 }
 
 // maxShown is how many records of a section are shown in one line.
 const maxShown = 64
 
-func shownData(ds []datum) string {
+func shownData(ds []datum, shown func(datum) string) string {
 	if len(ds) == 0 {
 		return "no records"
 	}
 	texts := make([]string, min(len(ds), maxShown))
 	for i := range texts {
-		texts[i] = ds[i].shown
+		texts[i] = shown(ds[i])
 	}
 	return clip(strings.Join(texts, ", "), maxLine)
 }

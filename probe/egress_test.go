@@ -86,15 +86,19 @@ func TestEgressOfKinds(t *testing.T) {
 	})
 	w := &World{Egress: policy(t, "127.0.0.0/8", "127.0.0.2")}
 	for k, want := range map[Kind]Reason{
-		&HTTP{URL: "http://" + denied + "/"}:                           EgressDenied,
-		&HTTP{URL: base}:                                               Redirect,
-		&TCP{Address: denied + ":80"}:                                  EgressDenied,
-		&TCP{Address: "127.0.0.2:80"}:                                  EgressDenied,
-		&TCP{Address: "192.0.2.1:80"}:                                  EgressDenied,
-		&DNS{Server: denied, Name: "a.example"}:                        EgressDenied,
-		&DNS{Server: denied, Name: "a.example", Transport: DNSOverTCP}: EgressDenied,
-		&TCP{Address: "[64:ff9b::a9fe:a9fe]:80", IP: OnlyIPv6}:         EgressDenied,
-		&HTTP{URL: "http://[::ffff:169.254.169.254]/"}:                 EgressDenied,
+		&HTTP{URL: "http://" + denied + "/"}:                             EgressDenied,
+		&HTTP{URL: base}:                                                 Redirect,
+		&TCP{Address: denied + ":80"}:                                    EgressDenied,
+		&TCP{Address: "127.0.0.2:80"}:                                    EgressDenied,
+		&TCP{Address: "192.0.2.1:80"}:                                    EgressDenied,
+		&DNS{Server: denied, Name: "a.example"}:                          EgressDenied,
+		&DNS{Server: denied, Name: "a.example", Transport: DNSOverTCP}:   EgressDenied,
+		&DNS{Server: denied, Name: "a.example", Transport: DNSOverTLS}:   EgressDenied,
+		&DNS{Server: denied, Name: "a.example", Transport: DNSOverHTTPS}: EgressDenied,
+		&HTTP{URL: "https://" + denied + "/", Protocol: HTTP3}:           EgressDenied,
+		&HTTP{URL: "https://" + denied + "/", Protocol: HTTP2}:           EgressDenied,
+		&TCP{Address: "[64:ff9b::a9fe:a9fe]:80", IP: OnlyIPv6}:           EgressDenied,
+		&HTTP{URL: "http://[::ffff:169.254.169.254]/"}:                   EgressDenied,
 	} {
 		a := attempt(t, k, w, 20*time.Second)
 		wantReason(t, &a, want)

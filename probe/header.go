@@ -187,7 +187,7 @@ func (r *headerRule) matcher(ctx context.Context, values []string) func(*regexp.
 		bytes += len(v) + 1
 	}
 	if int64(r.steps)*int64(bytes) <= quickSteps {
-		return func(re *regexp.Regexp) found { return foundIf(slices.ContainsFunc(values, re.MatchString)) }
+		return func(re *regexp.Regexp) found { return foundIn(values, re.MatchString) }
 	}
 	return func(re *regexp.Regexp) found {
 		for _, v := range values {

@@ -125,7 +125,11 @@ func (x *exchange) ask(req *http.Request) *http.Response {
 		return nil
 	}
 	resp, err := x.send(conn, req)
-	if err != nil || x.forward != nil && x.forwarded(resp, answered) {
+	switch {
+	case err != nil:
+		return nil
+	case x.forward != nil && x.forwarded(resp):
+		x.t.a.Answered = answered // it is not the target that has
 		return nil
 	}
 	return resp

@@ -89,7 +89,7 @@ func (g *gateway) authorize(h http.Header, hide *redactor) {
 
 // forwarded looks whether an answer that came in the tunnel's place is the proxy's word and not the target's. It notes that.
 // Only a proxy asks for Proxy-Authorization: what a target says of it is not passed on (RFC 9110, section 11.7).
-func (x *exchange) forwarded(resp *http.Response, answered bool) bool {
+func (x *exchange) forwarded(resp *http.Response) bool {
 	r := ReasonNone
 	switch {
 	case resp.StatusCode == http.StatusProxyAuthRequired && resp.Header.Get("Proxy-Authenticate") != "":
@@ -101,7 +101,6 @@ func (x *exchange) forwarded(resp *http.Response, answered bool) bool {
 	default:
 		return false
 	}
-	x.t.a.Answered = answered
 	x.t.fail(r, fmt.Errorf("the proxy %s answers in the target's place: %s", x.forward.address(), clip(resp.Status, 200)))
 	return true
 }

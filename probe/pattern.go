@@ -5,6 +5,7 @@ import (
 	"io"
 	"iter"
 	"regexp"
+	"slices"
 	"sync/atomic"
 	"unicode/utf8"
 )
@@ -23,8 +24,9 @@ func (f found) String() string {
 	return [...]string{"not decided in time", "not found", "found"}[f]
 }
 
-func foundIf(is bool) found {
-	if is {
+// foundIn looks in texts, in one go.
+func foundIn[T any](texts []T, matches func(T) bool) found {
+	if slices.ContainsFunc(texts, matches) {
 		return present
 	}
 	return absent
@@ -51,9 +53,11 @@ func newPattern(re *regexp.Regexp, over *atomic.Bool) *pattern {
 	p := &pattern{re: re, over: over}
 	p.wake, p.stop = iter.Pull(func(yield func(struct{}) bool) {
 		p.sleep = yield
-		matches := p.re.MatchReader(p)
-		if matches || !p.over.Load() {
-			p.found = foundIf(matches)
+		switch {
+		case p.re.MatchReader(p):
+			p.found = present
+		case !p.over.Load():
+			p.found = absent
 		}
 	})
 	return p

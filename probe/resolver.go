@@ -27,7 +27,7 @@ func (c *Check) checkResolvers(x *extra) []Problem {
 	if len(c.Resolver) == 0 || slices.Equal(c.Resolver, []string{systemResolver}) {
 		return nil
 	}
-	if k, ok := c.Kind.(scoped); !ok || !slices.Contains(k.phases(), PhaseResolve) {
+	if !c.resolves() {
 		return []Problem{{Field: "resolver", Message: "the target is an address, for which nobody is asked", Hint: "leave it out"}}
 	}
 	if len(c.Resolver) > maxResolvers {
@@ -45,6 +45,17 @@ func (c *Check) checkResolvers(x *extra) []Problem {
 		x.resolvers = append(x.resolvers, at)
 	}
 	return ps
+}
+
+// resolves reports whether an attempt can have a name to find the address of: the target's, or that of a server whose serial
+// must be the same.
+func (c *Check) resolves() bool {
+	named := func(d *DNS) bool { return slices.Contains(d.phases(), PhaseResolve) }
+	if d, ok := c.Kind.(*DNS); ok && slices.ContainsFunc(d.ready.others, named) {
+		return true
+	}
+	k, ok := c.Kind.(scoped)
+	return ok && slices.Contains(k.phases(), PhaseResolve)
 }
 
 func parseResolver(text string) (netip.AddrPort, error) {

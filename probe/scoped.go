@@ -1,5 +1,7 @@
 package probe
 
+import "slices"
+
 // A scoped kind tells what the assertions of its checks may look at, and which phases its attempts can have.
 type scoped interface {
 	scope() scope
@@ -16,11 +18,14 @@ func (h *HTTP) scope() scope {
 
 // phases implements scoped. A redirect can lead from an address to a name, and a proxy can have one.
 func (h *HTTP) phases() []Phase {
-	ps := []Phase{PhaseConnect, PhaseWait, PhaseRead}
+	ps := append(h.ready.to.phases(), PhaseWait, PhaseRead)
+	if (h.ready.redirects.Max > 0 || h.Proxy != nil) && ps[0] != PhaseResolve {
+		ps = slices.Insert(ps, 0, PhaseResolve)
+	}
 	if h.scope() == scopeHTTPS {
 		ps = append(ps, PhaseTLS)
 	}
-	return withResolve(ps, h.ready.redirects.Max > 0 || h.Proxy != nil || !isIP(h.ready.to.host))
+	return ps
 }
 
 // scope implements scoped.
@@ -38,14 +43,14 @@ func (c *TCP) scope() scope {
 
 // phases implements scoped.
 func (c *TCP) phases() []Phase {
-	ps := []Phase{PhaseConnect}
+	ps := c.ready.to.phases()
 	if c.ready.tls != nil {
 		ps = append(ps, PhaseTLS)
 	}
 	if len(c.ready.moves) > 0 {
 		ps = append(ps, PhaseExchange)
 	}
-	return withResolve(ps, !isIP(c.ready.to.host))
+	return ps
 }
 
 // scope implements scoped.
@@ -58,16 +63,17 @@ func (d *DNS) scope() scope {
 
 // phases implements scoped.
 func (d *DNS) phases() []Phase {
-	ps := []Phase{PhaseConnect, PhaseExchange}
+	ps := append(d.ready.to.phases(), PhaseExchange)
 	if d.ready.tls != nil {
 		ps = append(ps, PhaseTLS)
 	}
-	return withResolve(ps, !isIP(d.ready.to.host))
+	return ps
 }
 
-func withResolve(ps []Phase, named bool) []Phase {
-	if named {
-		return append([]Phase{PhaseResolve}, ps...)
+// phases are those of reaching a destination. That of the system's resolvers is an address.
+func (to destination) phases() []Phase {
+	if isIP(to.host) || to.host == systemServer {
+		return []Phase{PhaseConnect}
 	}
-	return ps
+	return []Phase{PhaseResolve, PhaseConnect}
 }

@@ -17,7 +17,9 @@ import (
 func TestSource(t *testing.T) {
 	t.Parallel()
 	seen := make(chan string, 8)
-	base := web(t, func(_ http.ResponseWriter, r *http.Request) { seen <- r.RemoteAddr })
+	page := func(_ http.ResponseWriter, r *http.Request) { seen <- r.RemoteAddr }
+	ca := newAuthority(t)
+	base, quick := web(t, page), quicWeb(t, page, ca.issue(t, "source.test", -1, 90))
 	tcp := serve(t, func(c net.Conn) { seen <- c.RemoteAddr().String() })
 	udp, err := net.ListenPacket("udp4", "127.0.0.1:0")
 	if err != nil {
@@ -29,7 +31,10 @@ func TestSource(t *testing.T) {
 	})}
 	go func() { _ = server.ActivateAndServe() }()
 	t.Cleanup(func() { _ = server.Shutdown() })
-	kinds := []Kind{&HTTP{URL: base}, &TCP{Address: tcp}, &DNS{Server: udp.LocalAddr().String(), Name: "a.example"}}
+	kinds := []Kind{
+		&HTTP{URL: base}, &HTTP{URL: "https://" + quick, Protocol: HTTP3, TLS: TLS{CA: ca.pem, ServerName: "source.test"}},
+		&TCP{Address: tcp}, &DNS{Server: udp.LocalAddr().String(), Name: "a.example"},
+	}
 	for _, k := range kinds {
 		a := attemptOf(t, &Check{Kind: k, Source: "127.0.0.9"}, &World{}, 20*time.Second)
 		wantReason(t, &a, ReasonNone)
@@ -69,6 +74,8 @@ func TestValidateSourceAndResolver(t *testing.T) {
 		{Check{Kind: &TCP{Address: "a.example:1"}, Resolver: []string{"ns.example"}}, "resolver[0]: found \"ns.example\", wanted an address"},
 		{Check{Kind: &TCP{Address: "a.example:1"}, Resolver: []string{"192.0.2.53", "192.0.2.53:53"}}, "resolver[1]: found 192.0.2.53:53 again"},
 		{Check{Kind: &TCP{Address: "192.0.2.1:1"}, Resolver: []string{"192.0.2.53"}}, "resolver: the target is an address"},
+		{Check{Kind: &DNS{Server: "system", Name: "a.example"}, Resolver: []string{"192.0.2.53"}}, "resolver: the target is an address"},
+		{Check{Kind: &DNS{Server: "192.0.2.1", Name: "example", Type: RRType(dns.TypeSOA), Serial: &SOASerial{EqualTo: []string{"ns2.example"}}}, Resolver: []string{"192.0.2.53"}}, ""},
 	}
 	for _, tt := range tests {
 		if ps := tt.check.Kind.Validate(); ps != nil {

@@ -66,26 +66,27 @@ func (p *planner) opening() {
 		if c.TLS != nil && upgrade < 0 {
 			p.secure("tls")
 		}
-		p.banner(false)
+		p.banner()
 	case upgrade >= 0:
 		p.tell("starttls", fmt.Sprintf("TLS would begin twice, here and at dialogue[%d]", upgrade), "leave one of them out")
 	default:
-		p.banner(true)
+		p.banner()
 		p.add("starttls", c.StartTLS.String(), &startTLS{by: c.StartTLS})
 		p.secure("tls")
 	}
 }
 
-func (p *planner) banner(keep bool) {
-	b := p.c.Banner
+// banner is what the target says first. Before STARTTLS it is a greeting, which the protocol has to read, too.
+func (p *planner) banner() {
+	b, greeting := p.c.Banner, p.c.StartTLS != NoStartTLS
 	if b == nil {
 		return
 	}
-	if keep && !preludes[p.c.StartTLS].greets {
+	if greeting && !preludes[p.c.StartTLS].greets {
 		p.tell("banner", "a server of "+p.c.StartTLS.String()+" says nothing before it is spoken to", "leave banner out")
 	}
 	e := p.expression("banner.regex", b.Regex)
-	e.keep = keep
+	e.keep = greeting
 	var wants []string
 	if b.Contains != "" {
 		e.text = []byte(b.Contains)

@@ -20,66 +20,57 @@ type Varied interface {
 	Variants() []Variant
 }
 
-// variants returns the choices that a choice stands for, with their names; none for one that stands for itself.
-func (c IPChoice) variants() []ipVariant {
+// variants returns a kind for each family that a choice stands for, which with makes; none for one that stands for itself. The
+// names begin with a prefix.
+func (c IPChoice) variants(prefix string, with func(IPChoice) Kind) []Variant {
 	if c != BothFamilies {
 		return nil
 	}
-	return []ipVariant{{"ipv4", OnlyIPv4}, {"ipv6", OnlyIPv6}}
-}
-
-type ipVariant struct {
-	name string
-	ip   IPChoice
+	return []Variant{{prefix + "ipv4", with(OnlyIPv4)}, {prefix + "ipv6", with(OnlyIPv6)}}
 }
 
 // Variants implements Varied: over which address family.
 func (h *HTTP) Variants() []Variant {
-	var vs []Variant
-	for _, v := range h.IP.variants() {
+	return h.IP.variants("", func(ip IPChoice) Kind {
 		one := *h
-		one.IP, one.ready = v.ip, nil
-		vs = append(vs, Variant{v.name, &one})
-	}
-	return vs
+		one.IP, one.ready = ip, nil
+		return &one
+	})
 }
 
 // Variants implements Varied: over which address family.
 func (c *TCP) Variants() []Variant {
-	var vs []Variant
-	for _, v := range c.IP.variants() {
+	return c.IP.variants("", func(ip IPChoice) Kind {
 		one := *c
-		one.IP, one.ready = v.ip, nil
-		vs = append(vs, Variant{v.name, &one})
-	}
-	return vs
+		one.IP, one.ready = ip, nil
+		return &one
+	})
 }
 
 // Variants implements Varied: of which server, and then over which address family.
 func (d *DNS) Variants() []Variant {
+	if len(d.Servers) == 0 {
+		return d.overFamilies("")
+	}
 	var vs []Variant
 	for _, server := range d.Servers {
 		one := *d
 		one.Server, one.Servers, one.ready = server, nil, nil
-		vs = append(vs, one.overFamilies(serverWord(server)+".")...)
-		if d.IP != BothFamilies {
+		if d.IP == BothFamilies {
+			vs = append(vs, one.overFamilies(serverWord(server)+".")...)
+		} else {
 			vs = append(vs, Variant{serverWord(server), &one})
 		}
-	}
-	if len(d.Servers) == 0 {
-		vs = d.overFamilies("")
 	}
 	return vs
 }
 
 func (d *DNS) overFamilies(prefix string) []Variant {
-	var vs []Variant
-	for _, v := range d.IP.variants() {
+	return d.IP.variants(prefix, func(ip IPChoice) Kind {
 		one := *d
-		one.IP, one.ready = v.ip, nil
-		vs = append(vs, Variant{prefix + v.name, &one})
-	}
-	return vs
+		one.IP, one.ready = ip, nil
+		return &one
+	})
 }
 
 // several reports whether the configuration stands for more than one check.

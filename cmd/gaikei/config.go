@@ -104,13 +104,18 @@ func newConfigSchema(std streams) *cobra.Command {
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			schema, err := config.Schema(docs.Configuration)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintf(std.out, "%s\n", schema)
-			return err
+			return printed(std, string(schema)+"\n", err)
 		},
 	}
+}
+
+// printed prints what was made, or returns why it was not.
+func printed(std streams, text string, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprint(std.out, text)
+	return err
 }
 
 func configFlag(cmd *cobra.Command, path *string) {

@@ -141,12 +141,7 @@ func refused(t *testing.T, want string, args ...string) {
 func TestDatabaseThatCannotBeReached(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	config := writeFile(t, dir, "gaikei.yaml", `
-regions: {here: {}}
-controls: none
-checks:
-  - {name: closed, tcp: {address: "127.0.0.4:1"}}
-`)
+	config := oneCheck(t, dir, `{name: closed, tcp: {address: "127.0.0.4:1"}}`)
 	code, _, errs := gaikei(t, "run", "-c", config, "--data", dir, "--database", "postgres://gaikei:"+pgtest.Password+"@127.0.0.1:1/x")
 	if code != exitUnreachable || !strings.Contains(errs, "x on 127.0.0.1:1") || !strings.Contains(errs, "--database, or $GAIKEI_DATABASE") {
 		t.Errorf("exit code %d, want 3, the database and a hint: %s", code, errs)

@@ -5,16 +5,17 @@ import (
 	"testing"
 )
 
+// oneCheck writes a configuration with one check, one region and no controls.
+func oneCheck(t *testing.T, dir, check string) string {
+	t.Helper()
+	return writeFile(t, dir, "gaikei.yaml", "regions: {here: {}}\ncontrols: none\nchecks:\n  - "+check+"\n")
+}
+
 // TestFolderInUse: a folder that a process has is told with a way out, and that process is not disturbed.
 func TestFolderInUse(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	config := writeFile(t, dir, "gaikei.yaml", `
-regions: {here: {}}
-controls: none
-checks:
-  - {name: closed, tcp: {address: "127.0.0.4:1"}}
-`)
+	config := oneCheck(t, dir, `{name: closed, tcp: {address: "127.0.0.4:1"}}`)
 	p := start(t, config, dir+"/data")
 	code, _, errs := gaikei(t, "run", "-c", config, "--data", p.data, "--listen", "127.0.0.1:"+freePort(t))
 	if code != exitUnreachable || !strings.Contains(errs, "in use by process") || !strings.Contains(errs, "hint: ask that process with 'gaikei sli --data'") {
@@ -31,12 +32,7 @@ checks:
 func TestFolderKnowsNames(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	config := writeFile(t, dir, "gaikei.yaml", `
-regions: {here: {}}
-controls: none
-checks:
-  - {name: shop, tcp: {address: "localhost:1", ip: both}}
-`)
+	config := oneCheck(t, dir, `{name: shop, tcp: {address: "localhost:1", ip: both}}`)
 	p := start(t, config, dir+"/data")
 	code, _, errs := gaikei(t, "sli", "--data", p.data, "--check", "shop")
 	if code != exitFine {

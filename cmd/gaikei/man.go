@@ -24,11 +24,7 @@ func newMan(std streams) *cobra.Command {
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			page, err := manual(cmd.Root(), docs.Reference)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprint(std.out, page)
-			return err
+			return printed(std, page, err)
 		},
 	}
 }

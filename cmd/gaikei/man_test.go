@@ -33,60 +33,78 @@ func readable(page string) string {
 	return strings.Join(strings.Fields(page), " ")
 }
 
-// TestManual holds the page against what `help` prints of every command: its text, its flags with their defaults, its examples.
-func TestManual(t *testing.T) {
-	page := manualPage(t)
+// A manualSearch holds a page against what `help` prints.
+type manualSearch struct {
+	t        *testing.T
+	sections map[string]string // by command: what the page has of it, and help was not asked about yet
+	examples string
+	flags    int
+}
+
+func newManualSearch(t *testing.T, page string) *manualSearch {
 	_, after, _ := strings.Cut(page, "\n.Sh COMMANDS\n")
 	commands, rest, _ := strings.Cut(after, "\n.Sh ")
 	_, examples, _ := strings.Cut(rest, "EXAMPLES\n")
-	examples = readable(strings.ReplaceAll(examples, "\\(rs\n", ""))
-	sections := map[string]string{}
+	m := &manualSearch{t: t, sections: map[string]string{}, examples: readable(strings.ReplaceAll(examples, "\\(rs\n", ""))}
 	for _, s := range strings.Split(commands, "\n.Ss ")[1:] {
 		name, text, _ := strings.Cut(s, "\n")
-		sections[name] = readable(text)
+		m.sections[name] = readable(text)
 	}
-	flags := 0
-	var look func(path []string)
-	look = func(path []string) {
-		_, help, _ := gaikei(t, append(slices.Clone(path), "--help")...)
-		name := strings.Join(path, " ")
-		section := sections[name]
-		delete(sections, name)
-		want := func(what, where, text string) {
-			if text = strings.Join(strings.Fields(text), " "); !strings.Contains(where, text) {
-				t.Errorf("%q: %s: the page lacks\n%s", name, what, text)
-			}
-		}
-		parts := regexp.MustCompile(`(?m)^(Usage|Examples|Available Commands|Flags):\n`).Split(help, -1)
-		headings := regexp.MustCompile(`(?m)^(Usage|Examples|Available Commands|Flags):\n`).FindAllString(help, -1)
-		if name != "" {
-			for p := range strings.SplitSeq(parts[0], "\n\n") {
-				want("text", section, strings.ReplaceAll(p, "#### ", ""))
-			}
-		}
-		for i, h := range headings {
-			for line := range strings.SplitSeq(strings.TrimSpace(parts[i+1]), "\n") {
-				switch first, _, _ := strings.Cut(strings.TrimSpace(line), " "); {
-				case first == "" || strings.HasPrefix(first, "Use"):
-				case h == "Available Commands:\n":
-					look(append(slices.Clone(path), first))
-				case h == "Flags:\n" && name != "" && !strings.Contains(line, "-h, --help"):
-					want("flag", section, line)
-					flags++
-				case h == "Usage:\n" && name != "" && !strings.Contains(line, "[command]"):
-					want("usage", section, strings.TrimSuffix(line, " [flags]"))
-				case h == "Examples:\n":
-					want("example", examples, strings.TrimSuffix(line, `\`))
-				}
-			}
+	return m
+}
+
+// command looks for all that help prints of a command, and of those below it.
+func (m *manualSearch) command(path ...string) {
+	_, help, _ := gaikei(m.t, append(slices.Clone(path), "--help")...)
+	name := strings.Join(path, " ")
+	heading := regexp.MustCompile(`(?m)^(Usage|Examples|Available Commands|Flags):\n`)
+	parts, headings := heading.Split(help, -1), heading.FindAllString(help, -1)
+	if name != "" { // the page begins with what help says of the program itself
+		for p := range strings.SplitSeq(parts[0], "\n\n") {
+			m.want(name, m.sections[name], strings.ReplaceAll(p, "#### ", ""))
 		}
 	}
-	look(nil)
-	for name := range sections {
+	for i, h := range headings {
+		for line := range strings.SplitSeq(strings.TrimSpace(parts[i+1]), "\n") {
+			m.line(path, h, line)
+		}
+	}
+	delete(m.sections, name)
+}
+
+// line looks for a line that help prints below a heading.
+func (m *manualSearch) line(path []string, heading, line string) {
+	name := strings.Join(path, " ")
+	first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	switch own := name != ""; {
+	case first == "" || strings.HasPrefix(first, "Use"):
+	case heading == "Available Commands:\n":
+		m.command(append(slices.Clone(path), first)...)
+	case heading == "Flags:\n" && own && !strings.Contains(line, "-h, --help"):
+		m.want(name, m.sections[name], line)
+		m.flags++
+	case heading == "Usage:\n" && own && !strings.Contains(line, "[command]"):
+		m.want(name, m.sections[name], strings.TrimSuffix(line, " [flags]"))
+	case heading == "Examples:\n":
+		m.want(name, m.examples, strings.TrimSuffix(line, `\`))
+	}
+}
+
+func (m *manualSearch) want(command, where, text string) {
+	if text = strings.Join(strings.Fields(text), " "); !strings.Contains(where, text) {
+		m.t.Errorf("%q: the page lacks\n%s", command, text)
+	}
+}
+
+// TestManual holds the page against what `help` prints of every command: its text, its flags with their defaults, its examples.
+func TestManual(t *testing.T) {
+	m := newManualSearch(t, manualPage(t))
+	m.command()
+	for name := range m.sections {
 		t.Errorf("the page has a command %q, of which `help` says nothing", name)
 	}
-	if flags < 100 {
-		t.Errorf("found %d flags in what `help` prints, want at least 100: are the patterns still right?", flags)
+	if m.flags < 100 {
+		t.Errorf("found %d flags in what `help` prints, want at least 100: are the patterns still right?", m.flags)
 	}
 }
 

@@ -42,7 +42,7 @@ func (m *mdoc) text(s string) {
 			end()
 		}
 		line = strings.TrimPrefix(line+" "+w, " ")
-		if regexp.MustCompile(`[.!?]\)?$`).MatchString(w) {
+		if last := strings.TrimSuffix(w, ")"); strings.TrimRight(last, ".!?") != last {
 			end()
 		}
 	}
@@ -157,9 +157,10 @@ func synopsis(name, rest string) string {
 
 // words escapes words that follow a macro: none of them is one itself.
 func words(s string) string {
+	macro := regexp.MustCompile(`^(%[A-Z]|[A-Z][a-z0-9]{1,2}|[][.,:;()|?!])$`)
 	list := strings.Fields(escape(s))
 	for i, w := range list {
-		if regexp.MustCompile(`^(%[A-Z]|[A-Z][a-z0-9]{1,2}|[][.,:;()|?!])$`).MatchString(w) {
+		if macro.MatchString(w) {
 			list[i] = `\&` + w
 		}
 	}

@@ -147,19 +147,26 @@ func TestLateOnTheWay(t *testing.T) {
 	})
 }
 
+// wakerOf makes a waker that is closed when the test ends.
+func wakerOf(t *testing.T, s *Scheduler) *waker {
+	t.Helper()
+	w, err := newWaker(s.woken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
 func TestWavesAreArmedAndDisarmed(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		rec := newRecorder()
 		s := New(rec, rec.options())
-		w, err := newWaker(s.woken)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := w.close(); err != nil {
-				t.Error(err)
-			}
-		}()
+		w := wakerOf(t, s)
 		for _, tasks := range [][]Task{
 			{every("a", time.Second, 0), every("b", 2*time.Second, 0), every("c", time.Second, 0)},
 			{every("b", 2*time.Second, 0), every("d", 3*time.Second, 0), every("e", 4*time.Second, 0)},
@@ -188,15 +195,7 @@ func TestWavesFarAwayAreNotArmed(t *testing.T) {
 	bubble.Test(t, func(t *testing.T) {
 		rec := newRecorder()
 		s := New(rec, rec.options())
-		w, err := newWaker(s.woken)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := w.close(); err != nil {
-				t.Error(err)
-			}
-		}()
+		w := wakerOf(t, s)
 		s.Set([]Task{every("a", time.Hour, 0)})
 		begun := time.Now()
 		for _, c := range []struct {

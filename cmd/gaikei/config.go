@@ -104,13 +104,13 @@ func newConfigSchema(std streams) *cobra.Command {
 		Args:    noArguments,
 		RunE: func(*cobra.Command, []string) error {
 			schema, err := config.Schema(docs.Configuration)
-			return printed(std, string(schema)+"\n", err)
+			return printText(std, string(schema)+"\n", err)
 		},
 	}
 }
 
-// printed prints what was made, or returns why it was not.
-func printed(std streams, text string, err error) error {
+// printText prints what was made, or returns why it was not.
+func printText(std streams, text string, err error) error {
 	if err != nil {
 		return err
 	}

@@ -24,7 +24,7 @@ func newMan(std streams) *cobra.Command {
 		Args:    noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			page, err := manual(cmd.Root(), docs.Reference)
-			return printed(std, page, err)
+			return printText(std, page, err)
 		},
 	}
 }

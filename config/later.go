@@ -17,7 +17,6 @@ type laterSet struct {
 
 // laterKeys is the table of keys to come. A key leaves it when its struct gets the field.
 func laterKeys() []laterSet {
-	const noOption = "remove it; this version has no such option"
 	return []laterSet{
 		{typeOf[Web], []string{"rate_limit"}, "remove it; this version limits no rates, a proxy in front can"},
 		{typeOf[probe.TLS], []string{"alpn"}, "remove it; what an http check offers follows from protocol, and a tcp check offers none"},

@@ -68,7 +68,7 @@ func (m *HeaderMatch) asks() bool {
 type headerRule struct {
 	name  string
 	match HeaderMatch
-	steps int // what a byte of a value can cost at most to match, in instructions
+	steps int // what a byte of a value can cost at most to match with all rules of the table, in instructions; 0: without regexes
 }
 
 // takenOff are the headers that net/http takes off an answer before anybody can look.
@@ -94,8 +94,22 @@ func headerRules(field string, table map[string]HeaderMatch) ([]headerRule, []Pr
 		ps = append(ps, more...)
 		rules = append(rules, headerRule{canonical, m, steps})
 	}
+	shareSteps(rules)
 	slices.SortFunc(rules, func(a, b headerRule) int { return strings.Compare(a.name, b.name) })
 	return rules, ps
+}
+
+// shareSteps makes what is matched in one go bounded for all rules together.
+func shareSteps(rules []headerRule) {
+	all := 0
+	for _, r := range rules {
+		all += r.steps
+	}
+	for i := range rules {
+		if rules[i].steps > 0 {
+			rules[i].steps = all
+		}
+	}
 }
 
 // validate reports faults, and what the regexes cost for each byte of a value.

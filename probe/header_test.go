@@ -181,3 +181,18 @@ func TestTraceparent(t *testing.T) {
 		t.Error("a traceparent was sent that nobody asked for")
 	}
 }
+
+// TestHeadersShareSteps: what is matched without looking at the time is bounded for all headers of a check together.
+func TestHeadersShareSteps(t *testing.T) {
+	dear := HeaderMatch{Regex: res(`(a{1,900}){1}b`)}
+	alone, ps := headerRules("header", map[string]HeaderMatch{"A": dear})
+	if len(ps) > 0 || alone[0].steps == 0 {
+		t.Fatalf("steps %d, faults %v", alone[0].steps, ps)
+	}
+	among, _ := headerRules("header", map[string]HeaderMatch{"A": dear, "B": {Equals: "x"}, "C": dear})
+	for i, want := range []int{2 * alone[0].steps, 0, 2 * alone[0].steps} {
+		if among[i].steps != want {
+			t.Errorf("rule %d: %d steps, want %d", i, among[i].steps, want)
+		}
+	}
+}

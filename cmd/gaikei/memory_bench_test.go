@@ -88,6 +88,10 @@ func liveOf(b *testing.B, address string, checks int, program func(context.Conte
 			pause(ctx, time.Second)
 		}
 	}
+	settledHeap(ctx)
+	for !shows(address, tasks) { // as a Prometheus does, when all is counted
+		pause(ctx, time.Second)
+	}
 	live := settledHeap(ctx)
 	stop()
 	if err := <-done; err != nil {
@@ -112,16 +116,16 @@ func shows(address string, lines ...string) bool {
 	return err == nil
 }
 
-// settledHeap is the live heap once it is the same, but for a hundredth, for five seconds.
+// settledHeap is the least live heap, once it has not fallen by a hundredth for half a minute. By then what is counted is there, too.
 func settledHeap(ctx context.Context) float64 {
-	for before := liveHeap(); ; {
+	least := liveHeap()
+	for still := 0; still < 6; still++ {
 		pause(ctx, 5*time.Second)
-		now := liveHeap()
-		if now > 0.99*before && now < 1.01*before {
-			return now
+		if now := liveHeap(); now < 0.99*least {
+			least, still = now, -1
 		}
-		before = now
 	}
+	return least
 }
 
 // liveHeap is the bytes on the heap after a garbage collection. What finalizers and pools let go of takes a second one.

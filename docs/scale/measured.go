@@ -8,7 +8,7 @@ var measured = costs{
 	probe:       210 * time.Microsecond,
 	proberBase:  50e6,
 	proberCheck: 4.2e3,
-	idle:        [2]float64{2623, 2409},
+	idle:        [2]float64{2830, 2409},
 	message:     37,
 	journal:     17,
 	ingest:      [2]float64{1.1e6, 0.65e6},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/gaikei/gaikei/sli"
 )
@@ -30,12 +31,13 @@ import (
 //
 // availability is good ÷ (good + bad), of gaikei_sli_seconds_total. It is safe for concurrent use.
 type Collector struct {
-	src  CountSource
-	desc descs
+	src      CountSource
+	desc     descs
+	verdicts [sli.Excluded + 1]*dto.LabelPair
 
 	mu       sync.Mutex // guards all below
 	last     *sli.Totals
-	made     map[*sli.CountedPart][]prometheus.Metric // of the parts of last
+	made     map[*sli.CountedPart][]prometheus.Metric // the histograms of the parts of last; nil for a series without latencies
 	values   bins
 	failures float64
 }
@@ -50,7 +52,11 @@ type CountSource interface {
 
 // NewCollector makes a Collector of src. It reads nothing yet.
 func NewCollector(src CountSource) *Collector {
-	return &Collector{src: src, desc: newDescs(), last: &sli.Totals{}, values: bins{}}
+	c := &Collector{src: src, desc: newDescs(), last: &sli.Totals{}, values: bins{}}
+	for v := range c.verdicts {
+		c.verdicts[v] = label("verdict", sli.Verdict(v).String())
+	}
+	return c
 }
 
 // readLimit bounds the reading of one scrape; Prometheus gives up after 10 s by default.
@@ -72,7 +78,8 @@ func (c *Collector) Collect(ch chan<- prometheus.Metric) {
 	c.send(ch)
 }
 
-// take makes metrics of the parts that have changed.
+// take makes histograms of the parts that have changed. They are kept, since they take longest to make. All else is made at each scrape:
+// the metrics of a timeline take over a kilobyte.
 func (c *Collector) take(counts *sli.Totals) {
 	made := make(map[*sli.CountedPart][]prometheus.Metric, len(counts.Parts))
 	for _, p := range counts.Parts {
@@ -80,27 +87,51 @@ func (c *Collector) take(counts *sli.Totals) {
 			made[p] = ms
 			continue
 		}
+		made[p] = make([]prometheus.Metric, len(p.Series))
 		for i := range p.Series {
-			made[p] = c.series(made[p], &p.Series[i])
+			if x := &p.Series[i]; len(x.Latency.Bins) > 0 {
+				made[p][i] = c.values.histogram(c.desc.latency, x)
+			}
 		}
 	}
 	c.last, c.made = counts, made
 }
 
-// series makes the metrics of a timeline.
-func (c *Collector) series(ms []prometheus.Metric, x *sli.SeriesCount) []prometheus.Metric {
+// sendSeries writes what is counted of a timeline; histogram is nil if it is still to be made.
+func (c *Collector) sendSeries(ch chan<- prometheus.Metric, x *sli.SeriesCount, histogram prometheus.Metric) {
+	check, region := label("check", x.Check), label("region", x.Region)
 	for v := sli.None; v <= sli.Excluded; v++ {
-		ms = append(ms,
-			counter(c.desc.slots, float64(x.Slots[v]), x.Check, x.Region, v.String()),
-			counter(c.desc.seconds, float64(x.MS[v])/1000, x.Check, x.Region, v.String()))
+		labels := []*dto.LabelPair{check, region, c.verdicts[v]}
+		ch <- &verdictCounter{c.desc.slots, labels, float64(x.Slots[v])}
+		ch <- &verdictCounter{c.desc.seconds, labels, float64(x.MS[v]) / 1000}
 	}
 	for _, l := range x.Late {
-		ms = append(ms,
-			counter(c.desc.lateSlots, float64(l.Slots), x.Check, x.Region, l.Was, l.Verdict),
-			counter(c.desc.lateSeconds, float64(l.MS)/1000, x.Check, x.Region, l.Was, l.Verdict))
+		ch <- counter(c.desc.lateSlots, float64(l.Slots), x.Check, x.Region, l.Was, l.Verdict)
+		ch <- counter(c.desc.lateSeconds, float64(l.MS)/1000, x.Check, x.Region, l.Was, l.Verdict)
 	}
-	return append(ms, c.values.histogram(c.desc.latency, x))
+	if histogram == nil {
+		histogram = c.values.histogram(c.desc.latency, x)
+	}
+	ch <- histogram
 }
+
+// A verdictCounter is one of the counters of a timeline, which are most of all that is shown: its labels are shared.
+type verdictCounter struct {
+	desc   *prometheus.Desc
+	labels []*dto.LabelPair // by name
+	value  float64
+}
+
+// Desc implements prometheus.Metric.
+func (v *verdictCounter) Desc() *prometheus.Desc { return v.desc }
+
+// Write implements prometheus.Metric.
+func (v *verdictCounter) Write(m *dto.Metric) error {
+	m.Label, m.Counter = v.labels, &dto.Counter{Value: &v.value}
+	return nil
+}
+
+func label(name, value string) *dto.LabelPair { return &dto.LabelPair{Name: &name, Value: &value} }
 
 func counter(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric {
 	return prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
@@ -110,8 +141,8 @@ func counter(d *prometheus.Desc, v float64, labels ...string) prometheus.Metric 
 func (c *Collector) send(ch chan<- prometheus.Metric) {
 	regions := map[string]sli.RegionCount{}
 	for _, p := range c.last.Parts {
-		for _, m := range c.made[p] {
-			ch <- m
+		for i := range p.Series {
+			c.sendSeries(ch, &p.Series[i], c.made[p][i])
 		}
 		for _, r := range p.Regions {
 			sum := regions[r.Region]

@@ -52,6 +52,7 @@ func (p place) store(tb testing.TB) *Store {
 // and the same, can try different numbers of them: see TestMain.
 const (
 	allRounds  = 20 // what -rapid.checks asks for
+	mostRounds = 12 // for what others wait for
 	someRounds = 6  // for what takes longer
 	fewRounds  = 2  // for properties that try much with each draw
 )

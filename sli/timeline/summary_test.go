@@ -164,7 +164,7 @@ func testSummariesChangeNoReport(t *testing.T, p place) {
 		s.SetAnnounced(map[string]time.Duration{"shop": 3 * time.Hour})
 		return s
 	}
-	p.check(t, allRounds, func(rt *rapid.T, p place) {
+	p.check(t, mostRounds, func(rt *rapid.T, p place) {
 		c := &clock{noon}
 		s := open(p, c)
 		defer func() { _ = s.Close() }()

@@ -65,7 +65,7 @@ func elsewhere(key string, t reflect.Type) string {
 		}
 	}
 	if name := peerNames(t)[key]; name != "" {
-		return "here it is " + name
+		return "write " + name
 	}
 	if hint := blackboxKeys[key]; hint != "" {
 		return hint

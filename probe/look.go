@@ -63,7 +63,7 @@ func (l *Looker) Look(ctx context.Context, c *Check, slot int64) (Result, *Evide
 	r.Outcome, r.Reason, r.Unvouched = v.Outcome, v.Reason, v.Unvouched
 	r.Announced = v.Outcome == Down && v.Reason == Status && decided.Announced
 	ev := evidenceOf(v, &decided.Attempt)
-	ev.Check, ev.Slot, ev.Target, ev.Announced = c.ID, slot, c.Kind.Target().Text, r.Announced
+	ev.Check, ev.Slot, ev.Target, ev.Announced, ev.Asleep = c.ID, slot, c.Kind.Target().Text, r.Announced, decided.asleep
 	if v.Outcome == Up {
 		ev.Latency = last.Start.Sub(first.Start) + last.Latency - waitedBetween(trials)
 		r.Latency, r.Under = IndexOf(ev.Latency), ev.Latency < c.Latency.Under

@@ -84,7 +84,9 @@ type Evidence struct {
 	// Expires is when clients begin to refuse the target's certificates, for the prober's metrics; it does not travel. Zero: none
 	// were seen.
 	Expires time.Time `json:"-"`
-	Detail  Detail    `json:"detail"`
+	// Asleep: this process did not run as the time was up, so nobody can say whether the target answered. It does not travel.
+	Asleep bool   `json:"-"`
+	Detail Detail `json:"detail"`
 }
 
 // SpanDetail is a Span for people and for JSON.

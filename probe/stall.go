@@ -38,9 +38,6 @@ func (b *bell) asleep(end time.Time) time.Duration {
 	return late
 }
 
-// DidNotRun is what the evidence's error says, among other words, of an attempt of which nobody can say whether its target answered.
-const DidNotRun = "this process did not run"
-
 // stalled takes an attempt that ran out of time for one of which nobody can say whether the target is to blame, if this process
 // did not run then.
 func (t *trial) stalled(b *bell) {
@@ -49,5 +46,5 @@ func (t *trial) stalled(b *bell) {
 		return
 	}
 	t.asleep = true
-	t.Detail.Error = fmt.Sprintf("%s; %s for %v as the time was up", t.Detail.Error, DidNotRun, asleep.Round(time.Millisecond))
+	t.Detail.Error = fmt.Sprintf("%s; this process did not run for %v as the time was up", t.Detail.Error, asleep.Round(time.Millisecond))
 }

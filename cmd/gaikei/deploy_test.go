@@ -12,13 +12,7 @@ import (
 // TestAlertRules has promtool check and test the rules, and holds the metrics in them against the docs, which another
 // test holds against the program.
 func TestAlertRules(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("promtool is not installed; it is in the Debian package prometheus")
-		}
-		t.Skip("promtool is not installed; it is in the Debian package prometheus")
-	}
+	promtool := promtoolOf(t)
 	dir := "../../deploy/prometheus"
 	for _, args := range [][]string{{"check", "rules", "gaikei.rules.yaml"}, {"test", "rules", "gaikei.rules.test.yaml"}} {
 		cmd := exec.CommandContext(t.Context(), promtool, args...)
@@ -40,4 +34,17 @@ func TestAlertRules(t *testing.T) {
 			t.Errorf("a rule uses %s, which docs/reference.md does not know", name)
 		}
 	}
+}
+
+// promtoolOf is where promtool is.
+func promtoolOf(t *testing.T) string {
+	t.Helper()
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("promtool is not installed; it is in the Debian package prometheus")
+		}
+		t.Skip("promtool is not installed; it is in the Debian package prometheus")
+	}
+	return promtool
 }

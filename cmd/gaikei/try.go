@@ -134,7 +134,7 @@ func unvouched(file string, s probe.ControlsStatus, e *probe.Evidence) string {
 	if e.Suspected == "" {
 		return "the target answered, but the controls of " + file + " were not seen at every instant that matters, so the latency may be this machine's own: look again"
 	}
-	if strings.Contains(e.Detail.Error, probe.DidNotRun) {
+	if e.Asleep {
 		return "this machine was too busy, or asleep, to see an answer if there was one: look again"
 	}
 	long := probe.ShortSilence

@@ -211,7 +211,7 @@ func TestUnvouched(t *testing.T) {
 		{"blind", blind, silence(time.Second, ""), "so the failure may be this machine's own"},
 		{"answered, blind", blind, &probe.Evidence{}, "so the latency may be this machine's own"},
 		{"answered", seen, &probe.Evidence{}, "the target answered, but the controls of f were not seen"},
-		{"asleep", seen, silence(time.Minute, "no answer; "+probe.DidNotRun+" for 3s as the time was up"), "too busy, or asleep"},
+		{"asleep", seen, &probe.Evidence{Suspected: "timeout", Asleep: true}, "too busy, or asleep"},
 		{"long silence", seen, silence(probe.ShortSilence, ""), "the controls of f were not seen at every instant that matters, so what"},
 		{"short silence", seen, silence(time.Second, ""), "what took under 1.5s can be"},
 		{"short lookup", seen, &probe.Evidence{Suspected: "dns_timeout", Spans: []probe.SpanDetail{{For: probe.ShortSilence}}}, "what took under 2s can be"},

@@ -197,7 +197,7 @@ func (s *Scheduler) resync(w *waker, offset, least time.Duration) (time.Duration
 		s.stepped(step)
 	}
 	offset += step
-	if err := s.armAll(w, s.upcoming(), offset); err != nil {
+	if err := w.disarmAll(); err != nil {
 		return offset, err
 	}
 	return offset, s.align(w, offset)
@@ -213,10 +213,6 @@ func (s *Scheduler) align(w *waker, offset time.Duration) error {
 			return err
 		}
 	}
-	return s.armAll(w, grids, offset)
-}
-
-func (s *Scheduler) armAll(w *waker, grids map[probe.Grid]struct{}, offset time.Duration) error {
 	for g := range grids {
 		if err := w.arm(g, s.clock.at(g.Next(s.clock.now()+1), offset)); err != nil {
 			return err

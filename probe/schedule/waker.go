@@ -65,6 +65,16 @@ func (w *waker) disarm(g probe.Grid) error {
 	return nil
 }
 
+// disarmAll ends the waking of every grid.
+func (w *waker) disarmAll() error {
+	for g := range w.jobs {
+		if err := w.disarm(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // close ends all waking; when it has returned nil, wake is not running and will not be called again.
 func (w *waker) close() error {
 	if err := w.cron.Shutdown(); err != nil {

@@ -109,7 +109,7 @@ func (b *book) judge(x sli.Series, from, to int64) (func(sli.Slot) sli.Verdict, 
 	}
 	spans := b.maintenance[x.Check]
 	if as := b.announced[x]; len(as) > 0 {
-		spans = slices.Concat(spans, sli.AnnouncedSpans(as, b.s.timelines.of(x).due(), from, to))
+		spans = slices.Concat(spans, sli.AnnouncedSpans(as, b.s.dueOf(x), from, to))
 	}
 	if len(b.corrections) > 0 {
 		spans = slices.Concat(spans, sli.CorrectionSpans(b.corrections, x, from, to))

@@ -175,10 +175,7 @@ func (s *Store) Spans(ctx context.Context, x sli.Series, from, to int64) ([]sli.
 		return nil, err
 	}
 	s.mu.RLock()
-	v := view{Series: x}
-	if t := s.timelines.of(x); t != nil {
-		v.due = t.due()
-	}
+	v := view{Series: x, due: s.dueOf(x)}
 	s.mu.RUnlock()
 	spans, err := s.aside(ctx, &v, from, to)
 	return append(spans, sli.CorrectionSpans(corrections, x, from, to)...), err

@@ -167,6 +167,14 @@ func (t *timeline) due() []sli.Segment {
 	return timetable(t.epochs())
 }
 
+// dueOf is the timetable of a series, nil if it is not known. It must not be changed.
+func (s *Store) dueOf(x sli.Series) []sli.Segment {
+	if t := s.timelines.of(x); t != nil {
+		return t.due()
+	}
+	return nil
+}
+
 // cellAt is sli.CellAt of the timetable, without making one.
 func (t *timeline) cellAt(at int64) int64 {
 	if t.several != nil {

@@ -38,7 +38,7 @@ func newBackfill(std streams) *cobra.Command {
 	}
 	o.regionFlag(cmd)
 	o.timeFlags(cmd)
-	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
+	checkFlag(cmd, &o.checks)
 	return cmd
 }
 

@@ -118,6 +118,11 @@ func printText(std streams, text string, err error) error {
 	return err
 }
 
+// checkFlag adds the flag that names checks.
+func checkFlag(cmd *cobra.Command, checks *[]string) {
+	cmd.Flags().StringArrayVar(checks, "check", nil, "only the check with this `id`, or those of a group; repeatable")
+}
+
 func configFlag(cmd *cobra.Command, path *string) {
 	cmd.Flags().StringVarP(path, "config", "c", "gaikei.yaml", "configuration `file`")
 }

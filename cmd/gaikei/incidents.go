@@ -83,7 +83,7 @@ type quorumOptions struct {
 
 func (o *quorumOptions) flags(cmd *cobra.Command) {
 	o.whereOptions.flags(cmd)
-	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
+	checkFlag(cmd, &o.checks)
 	cmd.Flags().StringVar(&o.text, "quorum", "", "`how many` regions must see an instant good: a number, a percentage, all or any (default 50%)")
 }
 
@@ -212,7 +212,7 @@ func newUptime(std streams) *cobra.Command {
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
+	checkFlag(cmd, &o.checks)
 	cmd.Flags().StringArrayVar(&texts, "length", nil, "only windows of this `length`, in minutes rounded up; repeatable (default: powers of two)")
 	return cmd
 }

@@ -29,7 +29,7 @@ func newPhases(std streams) *cobra.Command {
 		},
 	}
 	o.flags(cmd)
-	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
+	checkFlag(cmd, &o.checks)
 	return cmd
 }
 

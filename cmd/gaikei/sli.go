@@ -50,7 +50,7 @@ func newSLI(std streams) *cobra.Command {
 	cmd.Flags().Lookup("window").Usage = "`length` of the window that ends now, like 1h or 28d (default 1h; with --step 28d)"
 	steps.flags(cmd, "tell the window step by step")
 	cmd.Flags().StringVar(&o.figures, "figures", "", "which `figures`: availability leaves latencies out, which is much less to read of thousands of checks")
-	cmd.Flags().StringArrayVar(&o.checks, "check", nil, "only the check with this `id`; repeatable")
+	checkFlag(cmd, &o.checks)
 	return cmd
 }
 

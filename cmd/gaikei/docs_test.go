@@ -2,7 +2,6 @@ package main
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -66,8 +65,7 @@ func TestReferenceNamesEveryMetric(t *testing.T) {
 		}
 		want = append(want, metricRow{row[1], row[2], sortedWords(row[3])})
 	}
-	secure := httptest.NewTLSServer(nil)
-	t.Cleanup(secure.Close)
+	secure := untrusted(t)
 	config := "regions: {here: {}}\n" + twoControls(t) + `
 checks:
   - {name: closed, groups: g, interval: 1s, timeout: 500ms, tcp: {address: "127.0.0.4:1"}, expect: unreachable}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,8 +18,7 @@ import (
 // TestCertificateMetrics: /metrics tells when the certificates of targets end, also of one that is refused, and what warnings there are.
 func TestCertificateMetrics(t *testing.T) {
 	t.Parallel()
-	secure := httptest.NewTLSServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	t.Cleanup(secure.Close)
+	secure := untrusted(t)
 	config := "regions: {here: {}}\n" + twoControls(t) + strings.ReplaceAll(`
 defaults: {interval: 1s, timeout: 900ms}
 checks:
@@ -44,6 +45,15 @@ checks:
 			t.Errorf("/metrics lacks %s", want)
 		}
 	}
+}
+
+// untrusted is a server whose certificate nobody has signed, and which says nothing of those who refuse it.
+func untrusted(t *testing.T) *httptest.Server {
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
 }
 
 func TestNotices(t *testing.T) {
